@@ -1,0 +1,26 @@
+//! The contract file, `custody.toml`, and the built-in profile that it selects.
+//!
+//! A file is parsed in two steps. [`ContractFile::parse`] reads the text: unknown fields, wrong types, malformed
+//! references, dates, globs and durations are errors that point at line and column. [`Contract::resolve`] lays the
+//! repository's file over its profile and refuses what weakens a locked item without a waiver.
+//! Neither does I/O: the caller hands over text and a name for it.
+
+mod contract;
+mod globs;
+mod items;
+mod layer;
+mod scalar;
+mod schema;
+
+#[cfg(test)]
+mod tests;
+
+pub use contract::{Clause, Contract};
+pub use globs::{GlobSet, InvalidGlob};
+pub use items::{
+    Adapter, BillingSection, ClauseItem, ContractFile, CredentialItem, Enforcement, EnvironmentItem, EnvironmentTable,
+    Exclusion, IncidentSection, KeyItem, KeyType, ReleaseSection, Requirement, ScanSection, SurfaceSection, Waiver,
+};
+pub use layer::{PROFILES, locate, profile};
+pub use scalar::{AdapterId, Day, Window};
+pub use schema::contract_schema;
