@@ -1,0 +1,235 @@
+//! Secrets in other clothes: layers of encoding, taken off one by one, with the way back to the encoded text.
+//!
+//! Nested to depth 3, bounded in total. What is decoded is wiped from memory when it is dropped.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use crate::engine::{Decoding, Engine, Input, Match, Scratch};
+
+mod escapes;
+mod runs;
+mod wide;
+
+/// Deepest nesting that is followed.
+pub const MAX_DEPTH: usize = 3;
+/// Most bytes that are decoded of one input, over all layers.
+const MAX_TOTAL: usize = 64 << 20;
+
+/// Text that was decoded.
+///
+/// # Security
+///
+/// Holds what may be secret material: no `Debug`, wiped on drop.
+pub struct Variant {
+    /// The decoded text.
+    pub text: Zeroizing<Vec<u8>>,
+    /// How it was encoded, outermost first, such as `base64`, `utf-16le`.
+    pub encoding: Vec<&'static str>,
+    /// Where its encoded form stands in the bytes that were given.
+    pub span: Range<usize>,
+}
+
+/// Every text that `bytes` hold in an encoding that is known: base64 and base64url (padded or not, wrapped), base32,
+/// hexadecimal, percent-encoding, backslash escapes of JSON and JavaScript, HTML character references, UTF-16 and
+/// quoted-printable; nested.
+pub fn variants(bytes: &[u8]) -> impl Iterator<Item = Variant> {
+    let mut out = Vec::new();
+    let mut budget = budget(bytes);
+    collect(bytes, &[], &|span| span, &mut budget, &mut out);
+    out.into_iter()
+}
+
+fn collect(
+    bytes: &[u8],
+    chain: &[&'static str],
+    to_root: &dyn Fn(Range<usize>) -> Range<usize>,
+    budget: &mut usize,
+    out: &mut Vec<Variant>,
+) {
+    if chain.len() >= MAX_DEPTH {
+        return;
+    }
+    for_each_layer(bytes, Decoding::Full, &mut |layer| {
+        if !spend(budget, layer.text.len()) {
+            return;
+        }
+        let encoding: Vec<_> = chain.iter().copied().chain([layer.encoding]).collect();
+        let back = |span: Range<usize>| to_root(layer.to_source(span));
+        collect(layer.decoded(), &encoding, &|span| back(span.start + layer.lead..span.end + layer.lead), budget, out);
+        let span = back(layer.lead..layer.text.len());
+        out.push(Variant { text: Zeroizing::new(layer.decoded().to_vec()), encoding, span });
+    });
+}
+
+/// Plain search and all layers of encoding: what CRED-1 asks for.
+pub fn scan_decoded(engine: &Engine, scratch: &mut Scratch, input: &Input<'_>, matches: &mut Vec<Match>) {
+    engine.scan(scratch, &input.decoding(Decoding::Full), matches);
+}
+
+/// Adds what the layers of `input` hold to its plain matches, which are `matches[first..]`.
+pub(crate) fn scan_layers(
+    engine: &Engine,
+    scratch: &mut Scratch,
+    input: &Input<'_>,
+    first: usize,
+    matches: &mut Vec<Match>,
+) {
+    if input.decoding == Decoding::Off {
+        return;
+    }
+    let mut found = Vec::new();
+    let mut walk = Walk { engine, scratch, input, budget: budget(input.bytes), found: &mut found };
+    walk.descend(input.bytes, &[], &|span| span);
+    if !found.is_empty() {
+        join(engine, found, first, matches);
+    }
+}
+
+/// Adds what was found in layers to the plain matches, `matches[first..]`, which are in order and apart. One secret is
+/// one match: what was found further out stays, unless it was a guess of a generic rule and the inner one is not.
+fn join(engine: &Engine, mut layered: Vec<Match>, first: usize, matches: &mut Vec<Match>) {
+    let generic = |m: &Match| engine.rules().rule(m.rule).generic;
+    let mut plain: Vec<Option<Match>> = matches.drain(first..).map(Some).collect();
+    let spans: Vec<Range<usize>> = plain.iter().flatten().map(|m| m.start..m.end).collect();
+    let mut seen = HashSet::new();
+    layered.sort_by_key(|m| (m.encoding.len(), m.start));
+    layered.retain(|inner| {
+        let from = spans.partition_point(|s| s.end <= inner.start);
+        let to = spans.partition_point(|s| s.start < inner.end).max(from);
+        let outer = &mut plain[from..to];
+        if outer.iter().flatten().any(|m| generic(inner) || !generic(m))
+            || !seen.insert((inner.fingerprint, inner.start))
+        {
+            return false;
+        }
+        outer.fill(None);
+        true
+    });
+    matches.extend(plain.into_iter().flatten());
+    matches.append(&mut layered);
+}
+
+struct Walk<'a> {
+    engine: &'a Engine,
+    scratch: &'a mut Scratch,
+    input: &'a Input<'a>,
+    budget: usize,
+    found: &'a mut Vec<Match>,
+}
+
+impl Walk<'_> {
+    fn descend(&mut self, bytes: &[u8], chain: &[&'static str], to_root: &dyn Fn(Range<usize>) -> Range<usize>) {
+        let decoding = match (self.input.decoding, chain) {
+            (Decoding::Off, _) => return,
+            (Decoding::Full, _) if chain.len() < MAX_DEPTH => Decoding::Full,
+            (Decoding::Cheap, []) => Decoding::Cheap,
+            // PowerShell's `-EncodedCommand` is base64 of UTF-16.
+            (Decoding::Cheap, ["base64"]) if wide::detect(bytes, wide::Marks::Optional).is_some() => Decoding::Full,
+            _ => return,
+        };
+        for_each_layer(bytes, decoding, &mut |layer| {
+            if !spend(&mut self.budget, layer.text.len()) {
+                return;
+            }
+            let encoding: Vec<_> = chain.iter().copied().chain([layer.encoding]).collect();
+            let back = |span: Range<usize>| to_root(layer.to_source(span));
+            self.search(&layer, &encoding, &back);
+            self.descend(layer.decoded(), &encoding, &|span| back(span.start + layer.lead..span.end + layer.lead));
+        });
+    }
+
+    fn search(&mut self, layer: &Layer, encoding: &[&'static str], back: &dyn Fn(Range<usize>) -> Range<usize>) {
+        let first = self.found.len();
+        let input = Input { bytes: &layer.text, ..*self.input };
+        self.engine.scan_plain(self.scratch, &input, self.found);
+        let mut at = 0;
+        self.found.retain_mut(|matched| {
+            at += 1;
+            if at <= first {
+                return true;
+            }
+            if matched.start < layer.lead {
+                return false;
+            }
+            let span = back(matched.start..matched.end);
+            (matched.start, matched.end) = (span.start, span.end);
+            matched.encoding = encoding.to_vec();
+            true
+        });
+    }
+}
+
+/// One layer of encoding taken off.
+struct Layer {
+    /// What stands before the encoded text in its line, as context, then the decoded text.
+    text: Zeroizing<Vec<u8>>,
+    /// Length of that context.
+    lead: usize,
+    encoding: &'static str,
+    origin: OriginMap,
+}
+
+enum OriginMap {
+    /// The whole text comes from there.
+    Run(Range<usize>),
+    /// Pairs of offsets, decoded and source, ascending; between two pairs both advance alike.
+    Points(Vec<(usize, usize)>),
+    /// Each unit of so many bytes became one character; the characters' starts, in units.
+    Units(wide::Units),
+}
+
+impl Layer {
+    fn decoded(&self) -> &[u8] {
+        &self.text[self.lead..]
+    }
+
+    /// Where a span of `text` comes from.
+    fn to_source(&self, span: Range<usize>) -> Range<usize> {
+        match &self.origin {
+            OriginMap::Run(range) => range.clone(),
+            OriginMap::Points(points) => {
+                let map = |at: usize| {
+                    let next = points.partition_point(|(decoded, _)| *decoded <= at);
+                    next.checked_sub(1).map_or(at, |i| points[i].1 + (at - points[i].0))
+                };
+                map(span.start)..map(span.end)
+            }
+            OriginMap::Units(units) => units.to_source(&self.text, span),
+        }
+    }
+}
+
+/// Takes off one layer in every way that applies.
+fn for_each_layer(bytes: &[u8], decoding: Decoding, layer: &mut dyn FnMut(Layer)) {
+    if let Some(units) =
+        wide::detect(bytes, if decoding == Decoding::Full { wide::Marks::Optional } else { wide::Marks::Required })
+    {
+        layer(wide::decode(bytes, units));
+    }
+    runs::base64(bytes, if decoding == Decoding::Full { 16 } else { 24 }, layer);
+    if decoding == Decoding::Full {
+        runs::hexadecimal(bytes, layer);
+        runs::base32(bytes, layer);
+        [escapes::percent, escapes::backslash, escapes::html, escapes::quoted_printable]
+            .into_iter()
+            .filter_map(|decode| decode(bytes))
+            .for_each(&mut *layer);
+    }
+}
+
+fn budget(bytes: &[u8]) -> usize {
+    bytes.len().saturating_mul(8).saturating_add(1 << 20).min(MAX_TOTAL.max(bytes.len().saturating_mul(2)))
+}
+
+fn spend(budget: &mut usize, amount: usize) -> bool {
+    match budget.checked_sub(amount) {
+        Some(rest) => {
+            *budget = rest;
+            true
+        }
+        None => false,
+    }
+}

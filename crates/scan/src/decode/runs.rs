@@ -1,0 +1,185 @@
+//! Runs of characters of one alphabet: base64, base32, hexadecimal.
+
+use std::ops::Range;
+
+use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use memchr::memrchr;
+use zeroize::Zeroizing;
+
+use super::{Layer, OriginMap};
+
+/// How much of the line before a run is kept as context.
+const LEAD: usize = 80;
+/// A run goes on in the next line if the line that it fills is at least so long.
+const WRAPPED: usize = 60;
+
+/// Runs of at least `least` characters of base64 that decode to text.
+pub(super) fn base64(bytes: &[u8], least: usize, layer: &mut dyn FnMut(Layer)) {
+    each_run(bytes, least, is_base64, |run| {
+        if !starts_as_text(&bytes[run.clone()]) {
+            return run.end;
+        }
+        let run = wrapped(bytes, run, is_base64);
+        let mut text: Zeroizing<Vec<u8>> = Zeroizing::new(bytes[run.clone()].to_vec());
+        text.retain(|&b| is_base64(b));
+        if let Some(decoded) = decode64(&text)
+            && is_text(&decoded)
+        {
+            layer(with_lead(bytes, run.clone(), &decoded, "base64"));
+        }
+        run.end
+    });
+}
+
+/// Runs of hexadecimal digits that decode to text.
+pub(super) fn hexadecimal(bytes: &[u8], layer: &mut dyn FnMut(Layer)) {
+    each_run(
+        bytes,
+        16,
+        |b| b.is_ascii_hexdigit(),
+        |run| {
+            let even = run.start..run.end - (run.len() & 1);
+            if let Ok(decoded) = HEXLOWER_PERMISSIVE.decode(&bytes[even.clone()]) {
+                let decoded = Zeroizing::new(decoded);
+                if is_text(&decoded) {
+                    layer(with_lead(bytes, even, &decoded, "hex"));
+                }
+            }
+            run.end
+        },
+    );
+}
+
+/// Runs of base32 that decode to text.
+pub(super) fn base32(bytes: &[u8], layer: &mut dyn FnMut(Layer)) {
+    each_run(
+        bytes,
+        16,
+        |b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'),
+        |run| {
+            let text = &bytes[run.clone()];
+            // Of eight characters, 2, 4, 5, 7 and 8 can end a text.
+            let whole = (0..=3).map(|cut| &text[..text.len() - cut.min(text.len())]);
+            let decoded = whole.into_iter().find_map(|t| BASE32_NOPAD.decode(t).ok()).map(Zeroizing::new);
+            if let Some(decoded) = decoded.filter(|d| is_text(d)) {
+                layer(with_lead(bytes, run.clone(), &decoded, "base32"));
+            }
+            run.end
+        },
+    );
+}
+
+fn is_base64(byte: u8) -> bool {
+    const TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'+' | b'/' | b'-' | b'_');
+            byte += 1;
+        }
+        table
+    };
+    TABLE[usize::from(byte)]
+}
+
+/// Calls `found` with each run of at least `least` bytes of the alphabet, which says where to go on. Looks at every
+/// `least`-th byte only, as long as those are not of the alphabet.
+fn each_run(
+    bytes: &[u8],
+    least: usize,
+    in_alphabet: impl Fn(u8) -> bool,
+    mut found: impl FnMut(Range<usize>) -> usize,
+) {
+    let (mut floor, mut at) = (0, least - 1);
+    while at < bytes.len() {
+        if !in_alphabet(bytes[at]) {
+            floor = at + 1;
+            at += least;
+            continue;
+        }
+        // Of a run that is long enough, half stands on one side.
+        let half = least / 2;
+        let near = |step: usize| {
+            let before = at.checked_sub(step).is_some_and(|p| in_alphabet(bytes[p]));
+            let after = bytes.get(at + step).is_some_and(|&b| in_alphabet(b));
+            (before, after)
+        };
+        let (far, middle) = (near(half), near(half / 2));
+        if !(far.0 & middle.0 | far.1 & middle.1) {
+            at += least;
+            continue;
+        }
+        let start = at - bytes[floor..at].iter().rev().take_while(|&&b| in_alphabet(b)).count();
+        let mut end = at + bytes[at..].iter().take_while(|&&b| in_alphabet(b)).count();
+        if end - start >= least {
+            end = found(start..end).max(end);
+        }
+        floor = end;
+        at = end + least;
+    }
+}
+
+/// The run with its continuation in the lines below.
+fn wrapped(bytes: &[u8], run: Range<usize>, in_alphabet: impl Fn(u8) -> bool) -> Range<usize> {
+    let mut end = run.end;
+    let mut line = run.len();
+    while line >= WRAPPED {
+        let rest = &bytes[end..];
+        let gap = rest.iter().take(64).take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | b'\t')).count();
+        if !rest[..gap].contains(&b'\n') {
+            break;
+        }
+        line = rest[gap..].iter().take_while(|&&b| in_alphabet(b)).count();
+        if line == 0 {
+            break;
+        }
+        end += gap + line;
+    }
+    run.start..end
+}
+
+fn decode64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let url = text.iter().any(|b| matches!(b, b'-' | b'_'));
+    let encoding = if url { BASE64URL_NOPAD } else { BASE64_NOPAD };
+    // A run can have swallowed a character too many, or end in bits that are not zero.
+    encoding.decode(text).or_else(|_| encoding.decode(&text[..text.len() / 4 * 4])).ok().map(Zeroizing::new)
+}
+
+/// Whether the first characters of a base64 run decode to text: cheap, and false for nearly all names and paths.
+fn starts_as_text(run: &[u8]) -> bool {
+    let mut buffer = Zeroizing::new([0u8; 18]);
+    let length = (run.len().min(24)) / 4 * 4;
+    let head = &run[..length];
+    let out = &mut buffer[..length / 4 * 3];
+    let url = head.iter().any(|b| matches!(b, b'-' | b'_'));
+    let encoding = if url { BASE64URL_NOPAD } else { BASE64_NOPAD };
+    encoding.decode_mut(head, out).is_ok() && (out.iter().all(|&b| is_printable(b)) || is_wide(out))
+}
+
+fn is_wide(bytes: &[u8]) -> bool {
+    let zeros = |from: usize| bytes.iter().skip(from).step_by(2).filter(|&&b| b == 0).count();
+    zeros(1).max(zeros(0)) * 4 >= bytes.len()
+}
+
+fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
+}
+
+/// Mostly printable ASCII, or UTF-16 of such.
+fn is_text(bytes: &[u8]) -> bool {
+    let printable = bytes.iter().filter(|&&b| is_printable(b)).count();
+    bytes.len() >= 4 && (printable * 10 >= bytes.len() * 9 || is_wide(bytes))
+}
+
+fn with_lead(bytes: &[u8], run: Range<usize>, decoded: &[u8], encoding: &'static str) -> Layer {
+    let from = run.start.saturating_sub(LEAD);
+    let from = memrchr(b'\n', &bytes[from..run.start]).map_or(from, |p| from + p + 1);
+    let lead = &bytes[from..run.start];
+    let mut text = Zeroizing::new(Vec::with_capacity(lead.len() + decoded.len() + 1));
+    text.extend_from_slice(lead);
+    text.extend_from_slice(decoded);
+    // What closed the encoded text closes the decoded one.
+    let padding = bytes[run.end..].iter().take(2).take_while(|&&b| b == b'=').count();
+    text.extend(bytes.get(run.end + padding).filter(|b| matches!(b, b'"' | b'\'' | b'`' | b'<')));
+    Layer { text, lead: lead.len(), encoding, origin: OriginMap::Run(run.start..run.end + padding) }
+}

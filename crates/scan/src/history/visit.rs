@@ -1,0 +1,261 @@
+//! What is done with each object of a repository: its text is searched, and what it refers to is noted.
+
+use std::collections::HashSet;
+use std::io::{BufReader, Read};
+
+use custody_contract::Surface;
+use gix::ObjectId;
+use gix::objs::Kind;
+
+use super::commit::{self, Headed};
+use super::loose::{Inflating, LooseVisitor};
+use super::objects::{Marks, ObjectIndex, Store};
+use super::tree_entries::{self, Mode, TreeEntry};
+use super::walk::Visitor;
+use crate::engine::Engine;
+use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, scan_reader};
+
+/// Something that was found in an object; where that object stands is found out later.
+pub(super) struct Pending {
+    pub(super) object: ObjectIndex,
+    pub(super) within: Within,
+    pub(super) found: Found,
+}
+
+/// What in the object it was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Within {
+    /// A file's content.
+    Blob,
+    /// A text of a commit, such as `commit message`.
+    Commit(&'static str),
+    /// A text of an annotated tag.
+    Tag(&'static str),
+}
+
+/// What attribution needs to know of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CommitRecord {
+    /// When it was committed, in seconds since 1970.
+    pub(super) time: i64,
+    pub(super) commit: ObjectIndex,
+    pub(super) tree: ObjectIndex,
+}
+
+/// What one thread has noted.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) read: u64,
+    pub(super) bytes: u64,
+    pub(super) opaque: u64,
+    pub(super) pending: Vec<Pending>,
+    pub(super) commits: Vec<CommitRecord>,
+    /// Each name that stands in a tree, once.
+    pub(super) names: HashSet<Box<[u8]>>,
+    pub(super) submodules: HashSet<Box<[u8]>>,
+    /// What is referred to and not there.
+    pub(super) missing: HashSet<ObjectId>,
+    /// Objects that were decoded and could not be read whole.
+    pub(super) unread: Vec<(ObjectIndex, &'static str)>,
+}
+
+impl Notes {
+    pub(super) fn merge(&mut self, other: Notes) {
+        self.read += other.read;
+        self.bytes += other.bytes;
+        self.opaque += other.opaque;
+        self.pending.extend(other.pending);
+        self.commits.extend(other.commits);
+        self.names.extend(other.names);
+        self.submodules.extend(other.submodules);
+        self.missing.extend(other.missing);
+        self.unread.extend(other.unread);
+    }
+}
+
+/// One thread's reading of all objects.
+pub(super) struct Reading<'h> {
+    store: &'h Store,
+    options: &'h ScanOptions<'h>,
+    /// The objects that some thread has read.
+    done: &'h Marks,
+    pub(super) worker: Worker<'h>,
+    pub(super) notes: Notes,
+    reported: (u64, u64),
+}
+
+const SURFACE: Surface = Surface::History;
+
+impl<'h> Reading<'h> {
+    pub(super) fn new(engine: &'h Engine, store: &'h Store, options: &'h ScanOptions<'h>, done: &'h Marks) -> Self {
+        Reading { store, options, done, worker: Worker::new(engine), notes: Notes::default(), reported: (0, 0) }
+    }
+
+    fn read(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], base: Option<&[u8]>) {
+        if !self.done.set(object) {
+            return;
+        }
+        match kind {
+            Kind::Blob => self.blob(object, data),
+            Kind::Tree => self.tree(object, data, base),
+            Kind::Commit => self.commit(object, data),
+            Kind::Tag => self.tag(object, data),
+        }
+        self.count(data.len() as u64);
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.notes.read += 1;
+        self.notes.bytes += bytes;
+        if self.notes.read.is_multiple_of(256) {
+            self.report();
+        }
+    }
+
+    /// Tells the progress of what was done since it was last told.
+    pub(super) fn report(&mut self) {
+        let (read, bytes) = (self.notes.read, self.notes.bytes);
+        self.options.advance(SURFACE, read - self.reported.0, bytes - self.reported.1);
+        self.reported = (read, bytes);
+    }
+
+    fn blob(&mut self, object: ObjectIndex, data: &[u8]) {
+        self.notes.opaque += u64::from(Format::detect(data).is_some());
+        if Wide::detect(data).is_some() {
+            let _ = self.content(object, data);
+            return;
+        }
+        let pending = &mut self.notes.pending;
+        self.worker.search(data, None, SURFACE, &mut |found| {
+            pending.push(Pending { object, within: Within::Blob, found });
+        });
+    }
+
+    fn content(&mut self, object: ObjectIndex, content: impl Read) -> (u64, Option<Format>) {
+        let pending = &mut self.notes.pending;
+        let target = Target { path: None, surface: SURFACE };
+        let (scanned, _) = scan_reader(&mut self.worker, content, target, &mut |found| {
+            pending.push(Pending { object, within: Within::Blob, found });
+        });
+        (scanned.bytes, scanned.format)
+    }
+
+    fn streamed(&mut self, object: ObjectIndex, content: impl Read, size: u64) {
+        if !self.done.set(object) {
+            return;
+        }
+        let (bytes, format) = self.content(object, content);
+        self.notes.opaque += u64::from(format.is_some());
+        if bytes != size {
+            self.notes.unread.push((object, "its deflated data is damaged"));
+        }
+        self.count(bytes);
+    }
+
+    fn tree(&mut self, object: ObjectIndex, data: &[u8], base: Option<&[u8]>) {
+        let id_length = self.store.table.kind().len_in_bytes();
+        let each = |entry: TreeEntry<'_>| self.entry(entry);
+        let sound = match base {
+            Some(base) => tree_entries::for_each_new(base, data, id_length, each),
+            None => tree_entries::for_each(data, id_length, each),
+        };
+        if !sound {
+            self.notes.unread.push((object, "the tree is not well-formed"));
+        }
+    }
+
+    fn entry(&mut self, entry: TreeEntry<'_>) {
+        if !self.notes.names.contains(entry.name) {
+            self.notes.names.insert(entry.name.into());
+        }
+        if entry.mode == Mode::Gitlink {
+            if !self.notes.submodules.contains(entry.name) {
+                self.notes.submodules.insert(entry.name.into());
+            }
+        } else {
+            self.refer(entry.id);
+        }
+    }
+
+    /// Notes a reference, so that what is missing is known.
+    fn refer(&mut self, id: &[u8]) -> Option<ObjectIndex> {
+        let found = self.store.table.lookup(id);
+        if found.is_none()
+            && let Ok(id) = ObjectId::try_from(id)
+            && !id.is_empty_tree()
+        {
+            self.notes.missing.insert(id);
+        }
+        found
+    }
+
+    fn references(&mut self, headed: &Headed<'_>) -> Option<ObjectIndex> {
+        let mut first = None;
+        for (at, hex) in headed.references().enumerate() {
+            let Ok(id) = ObjectId::from_hex(hex) else { continue };
+            if id.kind() != self.store.table.kind() {
+                continue;
+            }
+            let found = self.refer(id.as_bytes());
+            if at == 0 {
+                first = found;
+            }
+        }
+        first
+    }
+
+    fn commit(&mut self, object: ObjectIndex, data: &[u8]) {
+        let headed = Headed::new(data);
+        if let Some(tree) = self.references(&headed) {
+            self.notes.commits.push(CommitRecord { time: headed.time(), commit: object, tree });
+        }
+        self.texts(object, data, headed.texts(&commit::COMMIT), Within::Commit);
+    }
+
+    fn tag(&mut self, object: ObjectIndex, data: &[u8]) {
+        let headed = Headed::new(data);
+        self.references(&headed);
+        self.texts(object, data, headed.texts(&commit::TAG), Within::Tag);
+    }
+
+    fn texts(
+        &mut self,
+        object: ObjectIndex,
+        data: &[u8],
+        texts: Vec<(&'static str, std::ops::Range<usize>)>,
+        within: fn(&'static str) -> Within,
+    ) {
+        for (what, at) in texts {
+            let start = at.start as u64;
+            let pending = &mut self.notes.pending;
+            self.worker.search(&data[at], None, SURFACE, &mut |mut found| {
+                found.place.offset += start;
+                pending.push(Pending { object, within: within(what), found });
+            });
+        }
+    }
+}
+
+impl Visitor for Reading<'_> {
+    fn object(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], base: Option<&[u8]>) {
+        self.read(object, kind, data, base);
+    }
+
+    fn stream(&mut self, object: ObjectIndex, deflated: &mut dyn Read, size: u64) {
+        self.streamed(object, Inflating::new(BufReader::new(deflated)), size);
+    }
+}
+
+impl LooseVisitor for Reading<'_> {
+    fn wants(&mut self, object: ObjectIndex) -> bool {
+        !self.done.is_set(object)
+    }
+
+    fn loose(&mut self, object: ObjectIndex, kind: Kind, data: &[u8]) {
+        self.read(object, kind, data, None);
+    }
+
+    fn loose_stream(&mut self, object: ObjectIndex, content: &mut dyn Read, size: u64) {
+        self.streamed(object, content, size);
+    }
+}

@@ -1,0 +1,81 @@
+//! Names that rule files use for checks that are written in code. Shared with the build script.
+
+/// A structural validator: knows whether a candidate can be real, beyond what a pattern can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Checksum {
+    /// `github-crc32`: the last six characters are the CRC-32 of the part between prefix and checksum, in base 62.
+    GithubCrc32,
+    /// `jwt`: header and payload are base64url of JSON objects and the header names an algorithm.
+    Jwt,
+    /// `pem`: what stands between the markers is base64 of a DER sequence, an OpenSSH key or encrypted data.
+    Pem,
+    /// `bech32`: the BIP 173 checksum holds (age identities).
+    Bech32,
+    /// `base64-json`: the secret, or what follows its last `_`, `.` or `:`, is base64 of a JSON object.
+    Base64Json,
+    /// `userinfo`: the secret is the password of a URL, not a path, template or variable.
+    Userinfo,
+    /// `basic-credentials`: the secret is base64 of a user name, a colon and a password (RFC 7617).
+    BasicCredentials,
+}
+
+impl Checksum {
+    /// All validators.
+    pub const ALL: [Checksum; 7] = [
+        Checksum::GithubCrc32,
+        Checksum::Jwt,
+        Checksum::Pem,
+        Checksum::Bech32,
+        Checksum::Base64Json,
+        Checksum::Userinfo,
+        Checksum::BasicCredentials,
+    ];
+
+    /// The name in rule files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Checksum::GithubCrc32 => "github-crc32",
+            Checksum::Jwt => "jwt",
+            Checksum::Pem => "pem",
+            Checksum::Bech32 => "bech32",
+            Checksum::Base64Json => "base64-json",
+            Checksum::Userinfo => "userinfo",
+            Checksum::BasicCredentials => "basic-credentials",
+        }
+    }
+
+    /// The validator of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Checksum::ALL.into_iter().find(|c| c.as_str() == name)
+    }
+}
+
+/// A cheap hand-written check that runs at each keyword, before the rule's pattern is compiled or tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gate {
+    /// `assignment`: the keyword ends a name (with at most 40 more name characters) to which a value is assigned on
+    /// the same line.
+    Assignment,
+    /// `userinfo`: the keyword ends a URL's scheme, and a user name and password follow (`name:password@`).
+    Userinfo,
+}
+
+impl Gate {
+    /// All gates.
+    pub const ALL: [Gate; 2] = [Gate::Assignment, Gate::Userinfo];
+
+    /// The name in rule files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Gate::Assignment => "assignment",
+            Gate::Userinfo => "userinfo",
+        }
+    }
+
+    /// The gate of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Gate::ALL.into_iter().find(|g| g.as_str() == name)
+    }
+}

@@ -1,0 +1,125 @@
+use custody_contract::{Occurrence, Surface};
+
+use super::cursor::{Cursor, Origin};
+use super::name::redact;
+use crate::collect::Collector;
+use crate::engine::{Engine, Input, Match, Scratch};
+
+/// Where in a file or object a match stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Byte offset in the original bytes.
+    pub(crate) offset: u64,
+    /// Line, from 1.
+    pub(crate) line: u32,
+    /// Column in characters, from 1.
+    pub(crate) column: u32,
+    /// Column after the last character.
+    pub(crate) end_column: u32,
+}
+
+/// A match and where it stands.
+pub(crate) struct Found {
+    pub(crate) matched: Match,
+    pub(crate) place: Place,
+}
+
+impl Found {
+    /// The occurrence in `path`.
+    pub(crate) fn occurrence(&self, surface: Surface, path: &str) -> Occurrence {
+        Occurrence {
+            surface,
+            path: path.to_owned(),
+            line: self.place.line,
+            column: self.place.column,
+            end_column: self.place.end_column,
+            offset: self.place.offset,
+            object: None,
+            commit: None,
+            encoding: self.matched.encoding.iter().map(|&encoding| encoding.to_owned()).collect(),
+            allowed: self.matched.allowed.clone(),
+        }
+    }
+}
+
+/// What one thread searches with: the engine, its scratch space and what was found so far.
+pub(crate) struct Worker<'e> {
+    pub(crate) engine: &'e Engine,
+    pub(crate) collector: Collector,
+    /// A buffer for whole small files, kept for its allocation.
+    pub(crate) buffer: Vec<u8>,
+    scratch: Scratch,
+    matches: Vec<Match>,
+}
+
+impl<'e> Worker<'e> {
+    pub(crate) fn new(engine: &'e Engine) -> Self {
+        Worker {
+            engine,
+            collector: Collector::new(),
+            buffer: Vec::new(),
+            scratch: Scratch::default(),
+            matches: Vec::new(),
+        }
+    }
+
+    /// Searches `text` whole and gives each match to `sink`, in order.
+    pub(crate) fn search(&mut self, text: &[u8], path: Option<&str>, surface: Surface, sink: &mut dyn FnMut(Found)) {
+        let end = text.len();
+        self.search_window(text, path, surface, &mut Cursor::new(Origin::Same), 0..end, sink);
+    }
+
+    /// Searches a window of a longer text and gives `sink` those matches that start within `own`. `cursor` stands at the
+    /// window's start and is left at the last match.
+    pub(super) fn search_window(
+        &mut self,
+        window: &[u8],
+        path: Option<&str>,
+        surface: Surface,
+        cursor: &mut Cursor,
+        own: std::ops::Range<usize>,
+        sink: &mut dyn FnMut(Found),
+    ) {
+        self.matches.clear();
+        self.engine.scan(&mut self.scratch, &Input::new(window, path, surface), &mut self.matches);
+        if self.matches.is_empty() {
+            return;
+        }
+        self.matches.sort_by_key(|matched| matched.start);
+        let mut at = 0;
+        for matched in self.matches.drain(..).filter(|matched| own.contains(&matched.start)) {
+            cursor.advance(&window[at..matched.start]);
+            at = matched.start;
+            let place = cursor.place(&window[matched.start..matched.end]);
+            sink(Found { matched, place });
+        }
+    }
+
+    /// Searches `text` and adds what is found to the collector, at `path`.
+    pub(crate) fn collect(&mut self, text: &[u8], path: &str, surface: Surface, engine_path: Option<&str>) {
+        let mut found = Vec::new();
+        self.search(text, engine_path, surface, &mut |hit| found.push(hit));
+        for hit in found {
+            self.add(hit, surface, path);
+        }
+    }
+
+    /// Adds one match to the collector, at `path`.
+    pub(crate) fn add(&mut self, found: Found, surface: Surface, path: &str) {
+        let occurrence = found.occurrence(surface, path);
+        self.collector.add(self.engine.rules(), found.matched, occurrence);
+    }
+
+    /// Searches a file's name, which is a place for secrets too, and returns the name as it may be shown: escaped, and
+    /// without what was found in it.
+    pub(crate) fn name(&mut self, name: &[u8], surface: Surface) -> String {
+        let mut found = Vec::new();
+        self.search(name, None, surface, &mut |hit| found.push(hit));
+        let secrets: Vec<_> = found.iter().map(|hit| (hit.matched.start, hit.matched.end)).collect();
+        let shown = redact(name, &secrets);
+        for hit in found {
+            self.add(hit, surface, &shown);
+        }
+        shown
+    }
+}
