@@ -1,0 +1,188 @@
+//! ENV-4: no committed file is a carrier of a real value.
+
+use custody_contract::{Diagnostic, Environment, Evaluation, Place};
+
+use super::Context;
+use super::survey::{DeploymentFile, DotenvFile};
+use crate::deploy::{DeployedKey, Format, Source};
+use crate::files::FileKind;
+use crate::key::is_secret_name;
+use crate::template::{Class, Harmless, Unsafe, classify};
+
+const CODE: &str = "ENV-4";
+
+pub(super) fn evaluate(context: &Context<'_>) -> Evaluation {
+    let mut evaluation = Evaluation::default();
+    for file in &context.survey.carriers {
+        dotenv(context, file, &mut evaluation);
+    }
+    let mut counts = [
+        (Format::Compose, 0usize),
+        (Format::Kubernetes, 0),
+        (Format::Workflow, 0),
+        (Format::GitLab, 0),
+        (Format::Dockerfile, 0),
+    ];
+    for file in context.survey.deployments.iter().filter(|f| f.tracked) {
+        let Some(format) = file.format else { continue };
+        counts.iter_mut().filter(|(f, _)| *f == format).for_each(|(_, n)| *n += 1);
+        deployment(context, file, &mut evaluation);
+    }
+    let dotenv = context.survey.carriers.len();
+    evaluation.saw("tracked .env files", format!("{dotenv} files"));
+    for (format, count) in counts.into_iter().filter(|(_, n)| *n > 0) {
+        evaluation.saw(format!("{}s", format.name()), format!("{count} files"));
+    }
+    for unread in &context.survey.unread {
+        // A manifest template that has to be rendered first is searched by the scan all the same; here it is said.
+        if matches!(unread.kind, FileKind::Environment | FileKind::Deployment(_)) {
+            evaluation.incomplete.push(format!(
+                "{} was not read: {}",
+                Place::at(&unread.path, unread.line, 0),
+                unread.why
+            ));
+        } else if unread.kind == FileKind::Yaml {
+            let note = Diagnostic::note(CODE, format!("the manifest was not evaluated: {}", unread.why));
+            let note = note.at(Place::at(&unread.path, unread.line, 0));
+            evaluation.problems.push(note.why("its values are searched as text by the secret scan only"));
+        }
+    }
+    evaluation
+}
+
+fn dotenv(context: &Context<'_>, file: &DotenvFile, evaluation: &mut Evaluation) {
+    let environment = file.environments.iter().copied().max().or_else(|| environment_of(&file.path));
+    let mut harmless = 0usize;
+    let mut unsafe_values = 0usize;
+    for entry in file.document.entries() {
+        let value = entry.value.as_deref().unwrap_or("");
+        match classify(&context.setting(&entry.key, value, environment), context.input.recogniser) {
+            Class::Unsafe(reason) => {
+                unsafe_values += 1;
+                let (line, column) = file.document.position(entry.value_span.start);
+                evaluation.problems.push(carrier(&entry.key, Place::at(&file.path, line, column), &reason));
+            }
+            Class::Empty => {}
+            Class::Placeholder | Class::Harmless(_) => harmless += 1,
+        }
+    }
+    if unsafe_values == 0 {
+        let what = format!("version control tracks {}", file.path);
+        let why = format!("no value in it looks like a secret ({harmless} are harmless), but the next one may");
+        let problem = Diagnostic::warning(CODE, what).at(Place::file(&file.path)).why(why);
+        let fix = format!("git rm --cached {}, add it to .gitignore, and keep a template instead", file.path);
+        evaluation.problems.push(problem.fix(fix));
+    }
+}
+
+fn carrier(name: &str, place: Place, reason: &Unsafe) -> Diagnostic {
+    Diagnostic::error(CODE, format!("a committed file holds a real value for {name}"))
+        .at(place)
+        .why(reason.to_string())
+        .fix("move the value into a secret manager, refer to it from here, remove it from version control, and rotate it")
+}
+
+fn deployment(context: &Context<'_>, file: &DeploymentFile, evaluation: &mut Evaluation) {
+    let environment = file.environments.iter().copied().max().or_else(|| environment_of(&file.path));
+    for (key, what) in
+        file.deployment.keys.iter().map(|k| (k, true)).chain(file.deployment.values.iter().map(|k| (k, false)))
+    {
+        literal(context, file, key, environment, what, evaluation);
+    }
+    for set in &file.deployment.sets {
+        for key in &set.keys {
+            if set.secret {
+                secret(context, file, key, environment, evaluation);
+            } else {
+                literal(context, file, key, environment, true, evaluation);
+            }
+        }
+    }
+}
+
+/// A literal that a process gets; `named` says that its name is that of a variable and can be judged.
+fn literal(
+    context: &Context<'_>,
+    file: &DeploymentFile,
+    key: &DeployedKey,
+    environment: Option<Environment>,
+    named: bool,
+    evaluation: &mut Evaluation,
+) {
+    let Some(text) = key.source.text() else { return };
+    let name = if named || is_secret_name(&key.name) { key.name.as_str() } else { "" };
+    // `with: token: …` of a workflow step names its inputs freely: only their values count, unless the name is clear.
+    let class = classify(&context.setting(name, text, environment), context.input.recogniser);
+    let place = Place::at(&file.path, key.line, 0);
+    match class {
+        // What stands around references is no secret by its name or look alone.
+        Class::Unsafe(Unsafe::UrlPassword) if password_is_a_reference(text) => {}
+        Class::Unsafe(reason @ (Unsafe::Recognised { .. } | Unsafe::UrlPassword | Unsafe::UrlToken)) => {
+            evaluation.problems.push(carrier(&key.name, place, &reason));
+        }
+        Class::Unsafe(_) if matches!(key.source, Source::Mixed(_)) => {}
+        // A file's text or a command has words of all kinds in it.
+        Class::Unsafe(Unsafe::LooksGenerated) if !named || text.contains(char::is_whitespace) => {}
+        Class::Unsafe(reason) => evaluation.problems.push(carrier(&key.name, place, &reason)),
+        Class::Harmless(Harmless::DevelopmentPassword) => {
+            let problem = Diagnostic::warning(CODE, format!("{} has a development password", key.name)).at(place);
+            let problem = problem.why("everyone knows it; it is taken for a default for local use");
+            evaluation.problems.push(problem.fix("take it from the process environment in everything but local files"));
+        }
+        _ => {}
+    }
+}
+
+/// `scheme://user:${PASSWORD}@host`: nothing but references between colon and at sign.
+fn password_is_a_reference(text: &str) -> bool {
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
+    let Some((userinfo, _)) = authority.rsplit_once('@') else { return false };
+    let password = userinfo.split_once(':').map_or("", |(_, p)| p);
+    let reference = |open: &str, close: char| {
+        password
+            .strip_prefix(open)
+            .and_then(|p| p.strip_suffix(close))
+            .is_some_and(|p| !p.contains(":-") && !p.contains(close))
+    };
+    reference("${", '}')
+        || reference("$(", ')')
+        || (password.starts_with("${{") && password.ends_with("}}"))
+        || password
+            .strip_prefix('$')
+            .is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+}
+
+/// A value in a Secret's manifest: a carrier, unless it is empty, stands for something else or is encrypted.
+fn secret(
+    context: &Context<'_>,
+    file: &DeploymentFile,
+    key: &DeployedKey,
+    environment: Option<Environment>,
+    evaluation: &mut Evaluation,
+) {
+    let text = key.source.text().unwrap_or("");
+    let class = classify(&context.setting(&key.name, text, environment), context.input.recogniser);
+    let place = Place::at(&file.path, key.line, 0);
+    match class {
+        Class::Empty | Class::Placeholder | Class::Harmless(Harmless::Encrypted | Harmless::Reference) => {}
+        Class::Unsafe(reason) => evaluation.problems.push(carrier(&key.name, place, &reason)),
+        Class::Harmless(kind)
+            if kind != Harmless::DevelopmentPassword && !is_secret_name(&key.name) && kind != Harmless::Text =>
+        {
+            let problem = Diagnostic::warning(CODE, format!("{} carries {}", key.owner, key.name)).at(place);
+            let problem = problem.why("the value looks harmless, but a Secret in version control invites real ones");
+            evaluation.problems.push(problem.fix("move what is harmless into a ConfigMap"));
+        }
+        Class::Harmless(_) => {
+            let problem = Diagnostic::error(CODE, format!("{} carries a value for {}", key.owner, key.name)).at(place);
+            let problem =
+                problem.why("a Secret's manifest in version control is readable by all; Base64 hides nothing");
+            evaluation.problems.push(problem.fix("use an external or sealed secret, and rotate the value"));
+        }
+    }
+}
+
+/// The environment that a file's name speaks of.
+fn environment_of(path: &str) -> Option<Environment> {
+    path.split(['/', '.', '-', '_']).find_map(|part| part.parse().ok())
+}
