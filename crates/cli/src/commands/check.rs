@@ -1,0 +1,87 @@
+//! `custody check`: every clause, one verdict each, and the release decision.
+
+use std::process::ExitCode;
+
+use custody_contract::Diagnostic;
+use custody_gate::{BaseSpec, GateError, GateInput, HistoryMode, IncidentMode, detect_base, evaluate, open_base};
+use custody_scan::source::{BaseTree, Progress, SourceErrorKind};
+
+use crate::arguments::{Check, ColourChoice};
+use crate::context::{InForce, elapsed_ms, process_environment, root_of, today};
+use crate::failure::Failure;
+use crate::files::working_tree;
+use crate::progress::Bar;
+use crate::{exit, output};
+
+pub fn run(arguments: &Check, colour: ColourChoice) -> Result<ExitCode, Failure> {
+    let started = jiff::Timestamp::now();
+    let root = root_of(&arguments.path)?;
+    let base = base(arguments, &root)?;
+    let in_force = InForce::load(&root, arguments.contract.contract.as_deref(), base.as_ref())?;
+    let (environment, environment_source) = in_force.environment(arguments.contract.env)?;
+    // The working tree's own contract must be usable too, even where the base's is in force.
+    if base.is_some() {
+        InForce::load(&root, None, None)?;
+    }
+    let engine = in_force.engine(&root, base.as_ref())?;
+    let tree = working_tree(&root)?;
+    let process = arguments.process.then(process_environment);
+    let bar = Bar::new();
+    let target = arguments.path.display().to_string();
+    let input = GateInput {
+        root: &root,
+        target: &target,
+        contract: &in_force.contract,
+        contract_text: &in_force.text,
+        contract_origin: &in_force.origin,
+        environment,
+        environment_source,
+        engine: &engine,
+        tree: &tree,
+        today: today(),
+        now: started,
+        base: base.as_ref(),
+        process: process.as_ref(),
+        incidents: if arguments.no_incident { IncidentMode::DryRun } else { IncidentMode::Record },
+        history: if arguments.no_history { HistoryMode::Skip("--no-history was given") } else { HistoryMode::Scan },
+        threads: arguments.threads.map_or(0, usize::from),
+        progress: bar.as_ref().map(|b| b as &dyn Progress),
+    };
+    let mut report = evaluate(&input).map_err(failure)?;
+    drop(bar);
+    report.duration_ms = elapsed_ms(started);
+    output::emit(&report, &arguments.output, colour, Some(&root))
+}
+
+/// The revision that the change is measured against: the one named, else what the CI system says.
+fn base(arguments: &Check, root: &std::path::Path) -> Result<Option<BaseTree>, Failure> {
+    let spec = match arguments.base.as_deref() {
+        Some("none") => None,
+        Some(revision) => Some(BaseSpec::named(revision)),
+        None => detect_base(&|name| std::env::var(name).ok()),
+    };
+    // Git's own words, without colons in a row, are what people look for.
+    spec.map(|spec| open_base(root, &spec)).transpose().map_err(|problem| {
+        let diagnostic = Diagnostic::error(
+            "base-revision",
+            format!("cannot use base revision {} ({})", problem.revision, problem.from),
+        );
+        let diagnostic =
+            diagnostic.why(problem.why.clone()).fix(format!("{}; or name another one with --base REV", problem.fix));
+        Failure { diagnostics: vec![diagnostic], code: exit::USAGE }
+    })
+}
+
+fn failure(error: GateError) -> Failure {
+    match error {
+        GateError::Source(source) if source.kind() == SourceErrorKind::Usage => {
+            let diagnostic = Diagnostic::error("usage", "cannot check this repository");
+            Failure::usage(diagnostic.why(source.to_string()).fix("check the path"))
+        }
+        other => Failure::incomplete(
+            "cannot evaluate the contract",
+            other.to_string(),
+            "see the reason; nothing was decided",
+        ),
+    }
+}

@@ -1,0 +1,34 @@
+//! One file a subcommand; no logic beyond asking the crates and printing what they say.
+
+mod baseline;
+mod billing;
+mod check;
+mod contract;
+mod env;
+mod explain;
+mod incident;
+mod init;
+mod rules;
+mod scan;
+
+use std::process::ExitCode;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+
+/// Runs the command that was asked for.
+pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let colour = arguments.color;
+    match arguments.command {
+        Command::Init(init) => init::run(&init),
+        Command::Check(check) => check::run(&check, colour),
+        Command::Scan(scan) => scan::run(&scan, colour),
+        Command::Env(command) => env::run(&command, colour),
+        Command::Billing(command) => billing::run(&command, colour),
+        Command::Explain(explain) => explain::run(&explain),
+        Command::Baseline(command) => baseline::run(&command),
+        Command::Incident(command) => incident::run(&command),
+        Command::Rules(command) => rules::run(&command),
+        Command::Contract(command) => contract::run(&command),
+    }
+}

@@ -1,0 +1,32 @@
+//! `custody`: holds a repository to its contract about secrets.
+
+mod arguments;
+mod commands;
+mod context;
+mod env_vars;
+mod exit;
+mod failure;
+mod files;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // A panic must not show what was being looked at: its message may quote input.
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+        eprintln!("custody: internal error{place}. This is a fault of custody; please report it with this line.");
+    }));
+    let arguments = arguments::Arguments::parse();
+    match std::panic::catch_unwind(|| commands::run(arguments)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(failure)) => {
+            output::print_failure(&failure);
+            failure.exit_code()
+        }
+        Err(_) => ExitCode::from(exit::INTERNAL),
+    }
+}
