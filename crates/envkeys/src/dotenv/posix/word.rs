@@ -255,10 +255,14 @@ impl<'a> Lexer<'a> {
                 c => inner.push(c),
             }
         }
-        // It is not run, but a shell refuses the line if it does not parse.
+        // It is not run, but a shell refuses the line if a quote in it does not close.
         let mut lexer = Lexer::new(&inner);
         while let Some(parsed) = lexer.line() {
-            parsed?;
+            match parsed {
+                Err(why) if why.contains("never closed") => return Err(why),
+                Err(_) => break,
+                Ok(_) => {}
+            }
         }
         pieces.push(Piece::Computed("a command's output"));
         Ok(())
