@@ -7,6 +7,7 @@ use std::{env, fs};
 #[path = "src/rules"]
 mod rules {
     #![expect(dead_code, reason = "shared with the library, which uses the rest")]
+    pub mod alphabet;
     pub mod format;
     pub mod kinds;
     pub mod shape;
@@ -19,7 +20,7 @@ fn main() {
     let directory = manifest.join("../../rules");
     println!("cargo:rerun-if-changed={}", directory.display());
     println!("cargo:rerun-if-changed=build.rs");
-    for shared in ["format", "kinds", "shape"] {
+    for shared in ["alphabet", "format", "kinds", "shape"] {
         println!("cargo:rerun-if-changed=src/rules/{shared}.rs");
     }
     let rules = match read_all(&directory) {
@@ -107,8 +108,8 @@ fn render_rule(out: &mut String, n: usize, rule: &ParsedRule) {
     let _ = writeln!(
         out,
         "        severity: Severity::{severity}, entropy: {:?}, checksum: {}, gate: {}, reach: {}, confidence: {}, \
-         generic: {}, placeholders: {}, digest: {},\n        shape: Shape {{ lead: {}, extent: {}, multiline: {}, \
-         exact: {} }},\n    }},",
+         generic: {}, placeholders: {}, digest: {},\n        shape: Shape {{ lead: {}, extent: {}, exact: {}, \
+         run: {} }},\n    }},",
         rule.entropy,
         variant(rule.checksum.map(|c| format!("{c:?}")), "Checksum"),
         variant(rule.gate.map(|g| format!("{g:?}")), "Gate"),
@@ -119,7 +120,7 @@ fn render_rule(out: &mut String, n: usize, rule: &ParsedRule) {
         rule.digest,
         option(rule.shape.lead),
         option(rule.shape.extent),
-        rule.shape.multiline,
         rule.shape.exact,
+        rule.shape.run.map_or("None".into(), |(alphabet, least)| format!("Some((Alphabet::{alphabet:?}, {least}))")),
     );
 }

@@ -15,6 +15,8 @@ mod wide;
 
 /// Deepest nesting that is followed.
 pub const MAX_DEPTH: usize = 3;
+/// Shortest run of base64 that is looked into at little cost.
+const CHEAP_RUN: usize = 24;
 /// Most bytes that are decoded of one input, over all layers.
 const MAX_TOTAL: usize = 64 << 20;
 
@@ -52,7 +54,7 @@ fn collect(
     if chain.len() >= MAX_DEPTH {
         return;
     }
-    for_each_layer(bytes, Decoding::Full, &mut |layer| {
+    for_each_layer(bytes, &mut |layer| {
         if !spend(budget, layer.text.len()) {
             return;
         }
@@ -88,9 +90,68 @@ pub(crate) fn scan_layers(
     }
 }
 
+/// The same for text that its byte order mark says to be UTF-16, and for nothing else.
+pub(crate) fn scan_marked(
+    engine: &Engine,
+    scratch: &mut Scratch,
+    input: &Input<'_>,
+    first: usize,
+    matches: &mut Vec<Match>,
+) {
+    let Some(units) = wide::detect(input.bytes, wide::Marks::Required) else { return };
+    let mut found = Vec::new();
+    let mut walk = Walk { engine, scratch, input, budget: budget(input.bytes), found: &mut found };
+    walk.layer(&wide::decode(input.bytes, units), &[], &|span| span);
+    if !found.is_empty() {
+        join(engine, found, first, matches);
+    }
+}
+
+/// What was found in a run of base64.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Layered {
+    /// The run, with all that could be taken for its beginning or its continuation.
+    pub(crate) chain: Range<usize>,
+    pub(crate) matched: Match,
+}
+
+impl Layered {
+    /// The same in a copy that starts elsewhere.
+    pub(crate) fn moved(&self, from: usize, to: usize) -> Layered {
+        let moved = |at: usize| at - from + to;
+        let matched = Match { start: moved(self.matched.start), end: moved(self.matched.end), ..self.matched.clone() };
+        Layered { chain: moved(self.chain.start)..moved(self.chain.end), matched }
+    }
+}
+
+/// Searches the runs of base64 within a part of the text that cuts none of them, and what they hold.
+pub(crate) fn layered(
+    engine: &Engine,
+    scratch: &mut Scratch,
+    input: &Input<'_>,
+    within: Range<usize>,
+    out: &mut Vec<Layered>,
+) {
+    runs::base64(input.bytes, within, CHEAP_RUN, &mut |layer| {
+        let mut found = Vec::new();
+        let mut walk = Walk { engine, scratch, input, budget: budget(&layer.text), found: &mut found };
+        walk.layer(&layer, &[], &|span| span);
+        out.extend(found.into_iter().map(|matched| {
+            let chain = runs::chain(input.bytes, matched.start..matched.end);
+            Layered { chain, matched }
+        }));
+    });
+}
+
+/// Adds to `zones`, which are in order and apart, what [`layered`] has to search anew where a version of a text
+/// differs from the one before at `changed`: all runs for which anything can be different.
+pub(crate) fn extend_zones(bytes: &[u8], changed: Range<usize>, zones: &mut Vec<Range<usize>>) {
+    runs::extend_zones(bytes, changed, zones);
+}
+
 /// Adds what was found in layers to the plain matches, `matches[first..]`, which are in order and apart. One secret is
 /// one match: what was found further out stays, unless it was a guess of a generic rule and the inner one is not.
-fn join(engine: &Engine, mut layered: Vec<Match>, first: usize, matches: &mut Vec<Match>) {
+pub(crate) fn join(engine: &Engine, mut layered: Vec<Match>, first: usize, matches: &mut Vec<Match>) {
     let generic = |m: &Match| engine.rules().rule(m.rule).generic;
     let mut plain: Vec<Option<Match>> = matches.drain(first..).map(Some).collect();
     let spans: Vec<Range<usize>> = plain.iter().flatten().map(|m| m.start..m.end).collect();
@@ -122,23 +183,25 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn descend(&mut self, bytes: &[u8], chain: &[&'static str], to_root: &dyn Fn(Range<usize>) -> Range<usize>) {
-        let decoding = match (self.input.decoding, chain) {
-            (Decoding::Off, _) => return,
-            (Decoding::Full, _) if chain.len() < MAX_DEPTH => Decoding::Full,
-            (Decoding::Cheap, []) => Decoding::Cheap,
+        let goes_on = match self.input.decoding {
+            Decoding::Off => false,
+            Decoding::Full => chain.len() < MAX_DEPTH,
             // PowerShell's `-EncodedCommand` is base64 of UTF-16.
-            (Decoding::Cheap, ["base64"]) if wide::detect(bytes, wide::Marks::Optional).is_some() => Decoding::Full,
-            _ => return,
+            Decoding::Cheap => chain == ["base64"] && wide::detect(bytes, wide::Marks::Optional).is_some(),
         };
-        for_each_layer(bytes, decoding, &mut |layer| {
-            if !spend(&mut self.budget, layer.text.len()) {
-                return;
-            }
-            let encoding: Vec<_> = chain.iter().copied().chain([layer.encoding]).collect();
-            let back = |span: Range<usize>| to_root(layer.to_source(span));
-            self.search(&layer, &encoding, &back);
-            self.descend(layer.decoded(), &encoding, &|span| back(span.start + layer.lead..span.end + layer.lead));
-        });
+        if goes_on {
+            for_each_layer(bytes, &mut |layer| self.layer(&layer, chain, to_root));
+        }
+    }
+
+    fn layer(&mut self, layer: &Layer, chain: &[&'static str], to_root: &dyn Fn(Range<usize>) -> Range<usize>) {
+        if !spend(&mut self.budget, layer.text.len()) {
+            return;
+        }
+        let encoding: Vec<_> = chain.iter().copied().chain([layer.encoding]).collect();
+        let back = |span: Range<usize>| to_root(layer.to_source(span));
+        self.search(layer, &encoding, &back);
+        self.descend(layer.decoded(), &encoding, &|span| back(span.start + layer.lead..span.end + layer.lead));
     }
 
     fn search(&mut self, layer: &Layer, encoding: &[&'static str], back: &dyn Fn(Range<usize>) -> Range<usize>) {
@@ -203,21 +266,17 @@ impl Layer {
 }
 
 /// Takes off one layer in every way that applies.
-fn for_each_layer(bytes: &[u8], decoding: Decoding, layer: &mut dyn FnMut(Layer)) {
-    if let Some(units) =
-        wide::detect(bytes, if decoding == Decoding::Full { wide::Marks::Optional } else { wide::Marks::Required })
-    {
+fn for_each_layer(bytes: &[u8], layer: &mut dyn FnMut(Layer)) {
+    if let Some(units) = wide::detect(bytes, wide::Marks::Optional) {
         layer(wide::decode(bytes, units));
     }
-    runs::base64(bytes, if decoding == Decoding::Full { 16 } else { 24 }, layer);
-    if decoding == Decoding::Full {
-        runs::hexadecimal(bytes, layer);
-        runs::base32(bytes, layer);
-        [escapes::percent, escapes::backslash, escapes::html, escapes::quoted_printable]
-            .into_iter()
-            .filter_map(|decode| decode(bytes))
-            .for_each(&mut *layer);
-    }
+    runs::base64(bytes, 0..bytes.len(), 16, layer);
+    runs::hexadecimal(bytes, layer);
+    runs::base32(bytes, layer);
+    [escapes::percent, escapes::backslash, escapes::html, escapes::quoted_printable]
+        .into_iter()
+        .filter_map(|decode| decode(bytes))
+        .for_each(layer);
 }
 
 fn budget(bytes: &[u8]) -> usize {

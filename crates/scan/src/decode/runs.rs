@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 use zeroize::Zeroizing;
 
 use super::{Layer, OriginMap};
@@ -12,10 +12,14 @@ use super::{Layer, OriginMap};
 const LEAD: usize = 80;
 /// A run goes on in the next line if the line that it fills is at least so long.
 const WRAPPED: usize = 60;
+/// White space between two lines of a run is at most so long.
+const GAP: usize = 64;
+/// Padding and a quote behind a run belong to it.
+const CLOSING: usize = 3;
 
-/// Runs of at least `least` characters of base64 that decode to text.
-pub(super) fn base64(bytes: &[u8], least: usize, layer: &mut dyn FnMut(Layer)) {
-    each_run(bytes, least, is_base64, |run| {
+/// Runs of at least `least` characters of base64 that decode to text. `within` cuts none.
+pub(super) fn base64(bytes: &[u8], within: Range<usize>, least: usize, layer: &mut dyn FnMut(Layer)) {
+    each_run(bytes, within, least, is_base64, |run| {
         if !starts_as_text(&bytes[run.clone()]) {
             return run.end;
         }
@@ -31,10 +35,81 @@ pub(super) fn base64(bytes: &[u8], least: usize, layer: &mut dyn FnMut(Layer)) {
     });
 }
 
+/// The run at `run` with all runs before and behind from line to line, of which one could be taken for the
+/// continuation of another.
+pub(super) fn chain(bytes: &[u8], run: Range<usize>) -> Range<usize> {
+    let padding = bytes[run.clone()].iter().rev().take_while(|&&b| b == b'=').count();
+    chain_start(bytes, run.start, 0)..chain_end(bytes, run.end - padding, false)
+}
+
+/// See [`super::extend_zones`].
+pub(super) fn extend_zones(bytes: &[u8], changed: Range<usize>, zones: &mut Vec<Range<usize>>) {
+    let known = zones.last().map_or(0, |zone| zone.end);
+    // What stands before a run in its line is context of what it holds.
+    let near = bytes.len().min(changed.end + LEAD + 1);
+    let line_end = memchr(b'\n', &bytes[changed.end..near]).map_or(near, |p| changed.end + p);
+    if line_end < known {
+        return;
+    }
+    let end = chain_end(bytes, line_end, true);
+    // So is what closes it.
+    let start = changed.start.saturating_sub(CLOSING);
+    if start < known {
+        if let Some(last) = zones.last_mut() {
+            last.end = end;
+        }
+        return;
+    }
+    let start = chain_start(bytes, start, known);
+    match zones.last_mut() {
+        Some(last) if start <= last.end => last.end = end,
+        _ => zones.push(start..end),
+    }
+}
+
+/// Where the chain of runs starts that `at` stands in or behind, but not before `floor`.
+fn chain_start(bytes: &[u8], at: usize, floor: usize) -> usize {
+    let before = |at: usize, most: usize, wanted: fn(u8) -> bool| {
+        bytes[floor..at].iter().rev().take(most).take_while(|&&b| wanted(b)).count()
+    };
+    let mut start = at - before(at, usize::MAX, is_base64);
+    loop {
+        let line = start - before(start, GAP, is_gap);
+        if line == start || before(line, WRAPPED, is_base64) < WRAPPED {
+            return start;
+        }
+        start = line - before(line, usize::MAX, is_base64);
+    }
+}
+
+/// Where the chain of runs ends that `at` stands in or before. The run at hand goes on in the next line if it is long
+/// enough, or if it may have been longer, `cut` as it is.
+fn chain_end(bytes: &[u8], at: usize, mut cut: bool) -> usize {
+    let ahead = |at: usize, most: usize, wanted: fn(u8) -> bool| {
+        bytes[at..].iter().take(most).take_while(|&&b| wanted(b)).count()
+    };
+    let mut end = at + ahead(at, usize::MAX, is_base64);
+    loop {
+        let line = end + ahead(end, GAP, is_gap);
+        let length = bytes[..end].iter().rev().take(WRAPPED).take_while(|&&b| is_base64(b)).count();
+        let next = ahead(line, usize::MAX, is_base64);
+        if line == end || length < WRAPPED && !cut || next == 0 {
+            return end;
+        }
+        cut = false;
+        end = line + next;
+    }
+}
+
+fn is_gap(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b' ' | b'\t')
+}
+
 /// Runs of hexadecimal digits that decode to text.
 pub(super) fn hexadecimal(bytes: &[u8], layer: &mut dyn FnMut(Layer)) {
     each_run(
         bytes,
+        0..bytes.len(),
         16,
         |b| b.is_ascii_hexdigit(),
         |run| {
@@ -54,6 +129,7 @@ pub(super) fn hexadecimal(bytes: &[u8], layer: &mut dyn FnMut(Layer)) {
 pub(super) fn base32(bytes: &[u8], layer: &mut dyn FnMut(Layer)) {
     each_run(
         bytes,
+        0..bytes.len(),
         16,
         |b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'),
         |run| {
@@ -86,11 +162,13 @@ fn is_base64(byte: u8) -> bool {
 /// `least`-th byte only, as long as those are not of the alphabet.
 fn each_run(
     bytes: &[u8],
+    within: Range<usize>,
     least: usize,
     in_alphabet: impl Fn(u8) -> bool,
     mut found: impl FnMut(Range<usize>) -> usize,
 ) {
-    let (mut floor, mut at) = (0, least - 1);
+    let bytes = &bytes[..within.end];
+    let (mut floor, mut at) = (within.start, within.start + least - 1);
     while at < bytes.len() {
         if !in_alphabet(bytes[at]) {
             floor = at + 1;
@@ -100,7 +178,7 @@ fn each_run(
         // Of a run that is long enough, half stands on one side.
         let half = least / 2;
         let near = |step: usize| {
-            let before = at.checked_sub(step).is_some_and(|p| in_alphabet(bytes[p]));
+            let before = at.checked_sub(step).is_some_and(|p| p >= floor && in_alphabet(bytes[p]));
             let after = bytes.get(at + step).is_some_and(|&b| in_alphabet(b));
             (before, after)
         };
@@ -125,7 +203,7 @@ fn wrapped(bytes: &[u8], run: Range<usize>, in_alphabet: impl Fn(u8) -> bool) ->
     let mut line = run.len();
     while line >= WRAPPED {
         let rest = &bytes[end..];
-        let gap = rest.iter().take(64).take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | b'\t')).count();
+        let gap = rest.iter().take(GAP).take_while(|&&b| is_gap(b)).count();
         if !rest[..gap].contains(&b'\n') {
             break;
         }

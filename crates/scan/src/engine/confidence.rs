@@ -14,6 +14,12 @@ use crate::rules::{Checksum, Rule};
 /// Candidates with a lower score are no findings.
 pub const THRESHOLD: u8 = 30;
 
+/// How far beside a candidate its weighing looks, in bytes.
+pub(super) const AROUND: usize = 80;
+
+/// How far on a generic rule's candidate's own line its weighing looks.
+pub(super) const LINE: usize = super::CONTEXT / 2;
+
 /// A candidate and where it stands.
 pub(super) struct Subject<'a> {
     pub(super) rule: &'a Rule,
@@ -31,6 +37,7 @@ impl<'a> Subject<'a> {
 }
 
 /// The outcome for a candidate that counts.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Assessment {
     pub(super) score: u8,
     reasons: Vec<(&'static str, i8)>,

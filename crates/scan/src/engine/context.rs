@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memrchr};
 
-use super::CONTEXT;
+use super::confidence::LINE;
 
 /// Longest name that is looked at.
 const NAME: usize = 64;
@@ -105,8 +105,8 @@ pub(super) fn is_for_tests(path: &str) -> bool {
 
 /// The line that holds `at`, as far as the context reaches.
 pub(super) fn line(bytes: &[u8], at: usize) -> &[u8] {
-    let from = at.saturating_sub(CONTEXT / 2);
-    let to = bytes.len().min(at + CONTEXT / 2);
+    let from = at.saturating_sub(LINE);
+    let to = bytes.len().min(at + LINE);
     let start = memrchr(b'\n', &bytes[from..at]).map_or(from, |p| from + p + 1);
     let end = memchr(b'\n', &bytes[at..to]).map_or(to, |p| at + p);
     &bytes[start..end]

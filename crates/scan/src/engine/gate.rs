@@ -1,5 +1,10 @@
 //! Cheap checks that run at each keyword, before any pattern.
 
+use crate::rules::Alphabet;
+
+/// How far behind a keyword these checks look.
+pub(super) const REACH: usize = 400;
+
 /// Longest rest of a name after the keyword that ends it or stands in it.
 const TAIL: usize = 40;
 /// Longest white space on either side of the operator.
@@ -30,7 +35,7 @@ pub(super) fn is_assignment(bytes: &[u8], end: usize) -> bool {
 
 /// Whether `name:password@` stands at `end`, by its looks.
 pub(super) fn has_userinfo(bytes: &[u8], end: usize) -> bool {
-    let rest = &bytes[end..bytes.len().min(end + 400)];
+    let rest = &bytes[end..bytes.len().min(end + REACH)];
     let mut colon = false;
     for &byte in rest {
         match byte {
@@ -38,6 +43,18 @@ pub(super) fn has_userinfo(bytes: &[u8], end: usize) -> bool {
             b'@' => return colon,
             b'/' | b' ' | b'"' | b'\'' | b'`' | b'<' | b'>' | b'\n' | b'\r' | b'\t' | b'\\' => return false,
             _ => {}
+        }
+    }
+    false
+}
+
+/// Whether so many characters of the alphabet stand in a row somewhere in `bytes`.
+pub(super) fn has_run(bytes: &[u8], alphabet: Alphabet, least: usize) -> bool {
+    let mut from = 0;
+    while let Some(window) = bytes.get(from..from + least) {
+        match window.iter().rposition(|&byte| !alphabet.has(byte)) {
+            Some(gap) => from += gap + 1,
+            None => return true,
         }
     }
     false
@@ -61,6 +78,15 @@ mod tests {
 
     fn gate(text: &str) -> bool {
         is_assignment(text.as_bytes(), text.find("word").map_or(0, |p| p + 4))
+    }
+
+    #[test]
+    fn runs_are_found_wherever_they_stand() {
+        for (text, least, found) in
+            [("abc123", 6, true), ("..abc123..", 6, true), ("abc12-3abc", 6, false), ("x-abcdef0", 7, true), ("", 1, false)]
+        {
+            assert_eq!(has_run(text.as_bytes(), Alphabet::Hexadecimal, least), found, "{text}");
+        }
     }
 
     #[test]

@@ -19,12 +19,14 @@ mod confidence;
 mod context;
 mod entropy;
 mod gate;
+mod keywords;
 mod matcher;
 mod overlap;
 mod placeholder;
 mod prefilter;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod value;
 mod vocabulary;
 
@@ -34,6 +36,7 @@ use matcher::Matchers;
 pub use matcher::Scratch;
 pub(crate) use matcher::compile;
 use prefilter::Prefilter;
+pub(crate) use trace::{Segment, Trace};
 pub(crate) use value::looks_random;
 
 /// How far beside a match the engine looks for names, comments and allowances, in bytes.
@@ -152,20 +155,38 @@ impl Engine {
     }
 
     /// Searches `input` and adds what it finds to `matches`, in order of position for each layer of encoding.
+    ///
+    /// # Panics
+    ///
+    /// If the input is of 4 GiB or more.
     pub fn scan(&self, scratch: &mut Scratch, input: &Input<'_>, matches: &mut Vec<Match>) {
         let first = matches.len();
-        self.scan_plain(scratch, input, matches);
-        decode::scan_layers(self, scratch, input, first, matches);
+        if input.decoding != Decoding::Cheap {
+            self.scan_plain(scratch, input, matches);
+            decode::scan_layers(self, scratch, input, first, matches);
+            return;
+        }
+        let mut trace = std::mem::take(&mut scratch.trace);
+        self.trace(scratch, input, &mut trace);
+        self.conclude(scratch, input, &trace, matches);
+        scratch.trace = trace;
+        decode::scan_marked(self, scratch, input, first, matches);
     }
 
     /// Searches the bytes as they are.
     pub(crate) fn scan_plain(&self, scratch: &mut Scratch, input: &Input<'_>, matches: &mut Vec<Match>) {
-        scratch.attach(&self.identity, self.rules.len());
-        let mut candidates = std::mem::take(&mut scratch.candidates);
-        candidates.clear();
-        self.matchers.search(&self.rules, &self.prefilter, scratch, input, &mut candidates);
-        overlap::settle(&self.rules, &mut candidates);
-        matches.extend(candidates.drain(..).map(|candidate| {
+        let mut trace = std::mem::take(&mut scratch.trace);
+        trace.clear();
+        self.trace_plain(scratch, input, &mut trace);
+        std::mem::swap(&mut scratch.settled, &mut trace.candidates);
+        self.settle(scratch, input, matches);
+        scratch.trace = trace;
+    }
+
+    /// Settles the candidates in `scratch.settled` and turns them into matches.
+    fn settle(&self, scratch: &mut Scratch, input: &Input<'_>, matches: &mut Vec<Match>) {
+        overlap::settle(&self.rules, &mut scratch.settled);
+        matches.extend(scratch.settled.drain(..).map(|candidate| {
             let secret = &input.bytes[candidate.start..candidate.end];
             let rule = self.rules.rule(candidate.rule);
             Match {
@@ -179,6 +200,5 @@ impl Engine {
                 allowed: allow::reason_at(input.bytes, candidate.start, candidate.end, &rule.id),
             }
         }));
-        scratch.candidates = candidates;
     }
 }

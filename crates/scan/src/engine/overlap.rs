@@ -14,7 +14,7 @@ pub(super) fn settle(rules: &RuleSet, candidates: &mut Vec<Candidate>) {
         return;
     }
     candidates.sort_by_key(|c| {
-        (rules.rule(c.rule).generic, Reverse(c.assessment.score), Reverse(c.end - c.start), c.start, c.rule)
+        (rules.rule(c.rule).generic, Reverse(c.assessment.score), Reverse(c.end - c.start), c.start, c.rule, c.hit)
     });
     let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
     candidates.retain(|candidate| {

@@ -1,232 +1,248 @@
 //! One pass over the input that finds the keywords of all rules, in any case of ASCII letters.
 //!
-//! Looks at four bytes at every second position and asks two bitmaps that stay in the first-level cache. One is of
-//! 4-byte grams, for keywords of five bytes and more: each is entered with two neighbouring grams, so that one of them
-//! falls on an even position wherever the keyword stands, and the pair of rarest letters is chosen. The other is of
-//! 3-byte grams, for shorter keywords, and is asked twice, for even and odd positions. Only where a bit is set are
-//! keywords compared.
+//! At each position four bytes are looked up in a bitmap that stays in the first-level cache. For each keyword the
+//! rarest four of its first eight bytes are entered; for one of two or three bytes, itself with all that may follow.
+//! What passes is looked up in a second bitmap, by another hash, and only what passes that is compared.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
-use crate::rules::{RuleIndex, RuleSet};
+use super::keywords::{HEAD, Keyword, keywords};
+use crate::rules::RuleSet;
 
-const LONG_BITS: u32 = 17;
-const SHORT_BITS: u32 = 16;
+const FIRST_BITS: u32 = 18;
+const SECOND_BITS: u32 = 17;
 /// Drops the bit that tells upper from lower case; merges a few other pairs, which costs only a comparison.
 const FOLD: u32 = 0x5f5f_5f5f;
-const SHORT_MASK: u32 = 0x00ff_ffff;
+/// A gram stands at most so far into a keyword.
+const MAX_OFFSET: usize = HEAD - 4;
 
-/// A keyword and the rules that have it.
-pub(super) struct Keyword {
-    folded: Box<[u8]>,
-    pub(super) rules: Box<[Wanted]>,
+/// A keyword's head in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hit {
+    /// Where it starts.
+    pub(super) at: u32,
+    /// Which it is.
+    pub(super) keyword: u32,
 }
 
-/// A rule that has a keyword.
-pub(super) struct Wanted {
-    pub(super) rule: RuleIndex,
-    /// Set where only this spelling can match.
-    pub(super) spelled: Option<Box<[u8]>>,
-}
-
-impl Keyword {
-    pub(super) fn len(&self) -> usize {
-        self.folded.len()
-    }
-}
-
-/// A place in a keyword at which a gram was entered: the keyword starts `offset` bytes before the gram.
+/// A gram of a keyword, which starts `offset` bytes before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    slot: u32,
     gram: u32,
     keyword: u32,
     offset: u8,
 }
 
-struct Table<const WORDS: usize> {
-    bits: Box<[u64; WORDS]>,
-    heads: Box<[u32]>,
-    entries: Box<[Entry]>,
-}
-
 /// The keywords of a rule set, ready to be searched for.
 pub(super) struct Prefilter {
-    keywords: Vec<Keyword>,
-    long: Table<{ 1 << (LONG_BITS - 6) }>,
-    short: Table<{ 1 << (SHORT_BITS - 6) }>,
+    pub(super) keywords: Vec<Keyword>,
+    first: Box<[u64; 1 << (FIRST_BITS - 6)]>,
+    second: Box<[u64; 1 << (SECOND_BITS - 6)]>,
+    /// By length of the gram: 2, 3 and 4.
+    grams: [Grams; 3],
 }
 
 impl Prefilter {
     pub(super) fn new(rules: &RuleSet) -> Self {
-        let mut wanted: BTreeMap<Vec<u8>, Vec<Wanted>> = BTreeMap::new();
-        for (index, rule) in (0..).map(RuleIndex).zip(rules.iter()) {
-            for keyword in rule.keywords.iter() {
-                let spelled = rule.shape.exact.then(|| keyword.as_bytes().into());
-                wanted
-                    .entry(keyword.to_ascii_lowercase().into_bytes())
-                    .or_default()
-                    .push(Wanted { rule: index, spelled });
-            }
-        }
-        let keywords: Vec<Keyword> =
-            wanted.into_iter().map(|(folded, rules)| Keyword { folded: folded.into(), rules: rules.into() }).collect();
-        let (mut long, mut short) = (Vec::new(), Vec::new());
+        let keywords = keywords(rules);
+        let mut first = Box::new([0; _]);
+        let mut second = Box::new([0; _]);
+        let mut entries = [Vec::new(), Vec::new(), Vec::new()];
         for (number, keyword) in (0u32..).zip(&keywords) {
-            enter(number, &keyword.folded, &mut long, &mut short);
+            let head = &keyword.head;
+            let length = head.len().min(4);
+            let offset = (0..=head.len() - length)
+                .min_by_key(|&offset| commonness(&head[offset..offset + length]))
+                .unwrap_or(0);
+            let gram = gram(&head[offset..offset + length]);
+            each_completion(gram, length, &mut |gram| {
+                set(&mut *first, first_slot(gram));
+                set(&mut *second, second_slot(gram));
+            });
+            entries[length - 2].push(Entry { gram, keyword: number, offset: offset as u8 });
         }
-        Prefilter { keywords, long: Table::new(long, LONG_BITS), short: Table::new(short, SHORT_BITS) }
+        Prefilter { keywords, first, second, grams: entries.map(Grams::new) }
     }
 
-    /// Calls `hit` with each keyword and its position, nearly in order: at most a keyword's length back.
-    pub(super) fn search(&self, bytes: &[u8], mut hit: impl FnMut(&Keyword, usize)) {
-        let mut words = bytes.chunks_exact(8);
-        let mut tail = [0; 8];
-        let rest = words.remainder();
-        tail[..rest.len()].copy_from_slice(rest);
-        let Some(first) = words.next() else {
-            return self.step(bytes, 0, u64::from_le_bytes(tail), 0, &mut hit);
-        };
-        let mut current = word(first);
-        let mut at = 0;
-        for next in words {
-            let next = word(next);
-            self.step(bytes, at, current, next, &mut hit);
-            current = next;
+    /// Adds to `hits` each keyword's head that starts within `starts`, nearly in order: at most [`MAX_OFFSET`] back.
+    ///
+    /// # Panics
+    ///
+    /// If the text is of 4 GiB or more.
+    pub(super) fn search(&self, bytes: &[u8], starts: Range<usize>, hits: &mut Vec<Hit>) {
+        assert!(u32::try_from(bytes.len()).is_ok(), "texts of 4 GiB and more are searched in windows");
+        let end = bytes.len().min(starts.end + MAX_OFFSET);
+        let mut at = starts.start;
+        while at < end {
+            let Some(ahead) = bytes.get(at..at + 12) else { break };
+            let (near, far) = (word(&ahead[..8]), word(&ahead[4..]));
+            let found = self.eight(near, far);
+            if found != 0 {
+                self.compare(bytes, at, found, near, far, &starts, hits);
+            }
             at += 8;
         }
-        self.step(bytes, at, current, u64::from_le_bytes(tail), &mut hit);
-        self.step(bytes, at + 8, u64::from_le_bytes(tail), 0, &mut hit);
+        while at < end {
+            let mut ahead = [0; 12];
+            let left = bytes.len().min(at + 12) - at;
+            ahead[..left].copy_from_slice(&bytes[at..at + left]);
+            let (near, far) = (word(&ahead[..8]), word(&ahead[4..]));
+            self.compare(bytes, at, self.eight(near, far), near, far, &starts, hits);
+            at += 8;
+        }
     }
 
-    /// Looks at the four grams that start in `current`.
+    /// Which of the eight grams that start in `near` pass the first bitmap, one bit each. `far` is four bytes on.
     #[inline(always)]
-    fn step(&self, bytes: &[u8], at: usize, current: u64, next: u64, hit: &mut impl FnMut(&Keyword, usize)) {
-        let grams = [
-            current as u32,
-            (current >> 16) as u32,
-            (current >> 32) as u32,
-            (current >> 48) as u32 | (next as u32) << 16,
-        ];
-        let found = [self.has(grams[0]), self.has(grams[1]), self.has(grams[2]), self.has(grams[3])];
-        if found[0] | found[1] | found[2] | found[3] == 0 {
-            return;
-        }
-        for step in 0..4 {
-            if found[step] != 0 {
-                self.compare(bytes, at + 2 * step, grams[step], hit);
+    fn eight(&self, near: u64, far: u64) -> u64 {
+        let has = |gram: u64| {
+            let slot = first_slot(gram as u32);
+            self.first[(slot as usize >> 6) & (self.first.len() - 1)] >> (slot & 63) & 1
+        };
+        has(near)
+            | has(near >> 8) << 1
+            | has(near >> 16) << 2
+            | has(near >> 24) << 3
+            | has(far) << 4
+            | has(far >> 8) << 5
+            | has(far >> 16) << 6
+            | has(far >> 24) << 7
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one loop, kept in registers")]
+    fn compare(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        mut found: u64,
+        near: u64,
+        far: u64,
+        starts: &Range<usize>,
+        hits: &mut Vec<Hit>,
+    ) {
+        while found != 0 {
+            let step = found.trailing_zeros() as usize;
+            found &= found - 1;
+            let gram = (if step < 4 { near >> (8 * step) } else { far >> (8 * (step - 4)) }) as u32;
+            let slot = second_slot(gram);
+            if self.second[(slot as usize >> 6) & (self.second.len() - 1)] >> (slot & 63) & 1 != 0 {
+                self.confirm(bytes, at + step, gram, starts, hits);
             }
         }
     }
 
-    #[inline(always)]
-    fn has(&self, gram: u32) -> u64 {
-        self.long.has(long_slot(gram)) | self.short.has(short_slot(gram)) | self.short.has(short_slot(gram >> 8))
-    }
-
-    fn compare(&self, bytes: &[u8], at: usize, gram: u32, hit: &mut impl FnMut(&Keyword, usize)) {
-        let folded = gram & FOLD;
-        self.compare_at(bytes, at, folded, self.long.at(long_slot(gram)), hit);
-        self.compare_at(bytes, at, folded & SHORT_MASK, self.short.at(short_slot(gram)), hit);
-        self.compare_at(bytes, at + 1, folded >> 8, self.short.at(short_slot(gram >> 8)), hit);
-    }
-
-    #[inline]
-    fn compare_at(&self, bytes: &[u8], at: usize, gram: u32, entries: &[Entry], hit: &mut impl FnMut(&Keyword, usize)) {
-        // Two grams can share a slot: the gram itself is compared before anything is fetched.
-        for entry in entries.iter().filter(|e| e.gram == gram) {
-            let keyword = &self.keywords[entry.keyword as usize];
-            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            if let Some(text) = bytes.get(start..start + keyword.folded.len())
-                && text.eq_ignore_ascii_case(&keyword.folded)
-            {
-                hit(keyword, start);
+    fn confirm(&self, bytes: &[u8], at: usize, gram: u32, starts: &Range<usize>, hits: &mut Vec<Hit>) {
+        for (grams, mask) in self.grams.iter().zip([0xffff, 0x00ff_ffff, u32::MAX]) {
+            for entry in grams.get(gram & FOLD & mask) {
+                let keyword = &self.keywords[entry.keyword as usize];
+                let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
+                if let Some(text) = bytes.get(start..start + keyword.head.len())
+                    && starts.contains(&start)
+                    && text.eq_ignore_ascii_case(&keyword.head)
+                    && keyword.spellings.as_ref().is_none_or(|all| all.iter().any(|spelling| **spelling == *text))
+                {
+                    hits.push(Hit { at: start as u32, keyword: entry.keyword });
+                }
             }
         }
     }
 }
 
-impl<const WORDS: usize> Table<WORDS> {
-    fn new(mut entries: Vec<Entry>, bits: u32) -> Self {
+/// Entries by their gram.
+struct Grams {
+    slots: Box<[u16]>,
+    entries: Box<[Entry]>,
+}
+
+impl Grams {
+    const NONE: u16 = u16::MAX;
+
+    fn new(mut entries: Vec<Entry>) -> Self {
         entries.sort_unstable();
-        entries.dedup();
-        let mut map = Box::new([0u64; WORDS]);
-        let mut heads = vec![0u32; (1 << bits) + 1];
-        for entry in &entries {
-            map[entry.slot as usize >> 6] |= 1 << (entry.slot & 63);
-            heads[entry.slot as usize + 1] += 1;
+        let mut slots = vec![Self::NONE; (entries.len() * 4).next_power_of_two().min(1 << 16)];
+        let mask = slots.len() - 1;
+        for (at, entry) in entries.iter().enumerate() {
+            if at > 0 && entries[at - 1].gram == entry.gram {
+                continue;
+            }
+            let mut slot = Self::slot(entry.gram) & mask;
+            while slots[slot] != Self::NONE {
+                slot = (slot + 1) & mask;
+            }
+            slots[slot] = u16::try_from(at).expect("fewer than 65,535 keywords");
         }
-        for slot in 1..heads.len() {
-            heads[slot] += heads[slot - 1];
-        }
-        Table { bits: map, heads: heads.into(), entries: entries.into() }
+        Grams { slots: slots.into(), entries: entries.into() }
     }
 
-    #[inline(always)]
-    fn has(&self, slot: u32) -> u64 {
-        self.bits[(slot as usize >> 6) & (WORDS - 1)] >> (slot & 63) & 1
+    fn slot(gram: u32) -> usize {
+        (gram.wrapping_mul(0xc2b2_ae35) >> 12) as usize
     }
 
-    fn at(&self, slot: u32) -> &[Entry] {
-        let slot = slot as usize;
-        &self.entries[self.heads[slot] as usize..self.heads[slot + 1] as usize]
+    /// The entries of that gram.
+    fn get(&self, gram: u32) -> &[Entry] {
+        if self.entries.is_empty() {
+            return &[];
+        }
+        let mask = self.slots.len() - 1;
+        let mut slot = Self::slot(gram) & mask;
+        while self.slots[slot] != Self::NONE {
+            let rest = &self.entries[usize::from(self.slots[slot])..];
+            if rest[0].gram == gram {
+                let count = rest.iter().take_while(|entry| entry.gram == gram).count();
+                return &rest[..count];
+            }
+            slot = (slot + 1) & mask;
+        }
+        &[]
     }
 }
 
 fn word(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes.try_into().expect("chunks_exact gives eight bytes"))
+    u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
 }
 
 #[inline(always)]
-fn long_slot(gram: u32) -> u32 {
-    (gram & FOLD).wrapping_mul(0x9e37_79b1) >> (32 - LONG_BITS)
+fn first_slot(gram: u32) -> u32 {
+    (gram & FOLD).wrapping_mul(0x9e37_79b1) >> (32 - FIRST_BITS)
 }
 
 #[inline(always)]
-fn short_slot(gram: u32) -> u32 {
-    (gram & FOLD & SHORT_MASK).wrapping_mul(0x85eb_ca77) >> (32 - SHORT_BITS)
+fn second_slot(gram: u32) -> u32 {
+    (gram & FOLD).wrapping_mul(0x85eb_ca77) >> (32 - SECOND_BITS)
 }
 
-fn enter(keyword: u32, text: &[u8], long: &mut Vec<Entry>, short: &mut Vec<Entry>) {
-    if text.len() >= 5 {
-        let offset = (0..=text.len() - 5)
-            .min_by_key(|&o| commonness(&text[o..o + 4]).max(commonness(&text[o + 1..o + 5])))
-            .unwrap_or(0);
-        for o in [offset, offset + 1] {
-            let gram = gram(&text[o..o + 4]) & FOLD;
-            long.push(Entry { slot: long_slot(gram), gram, keyword, offset: o as u8 });
-        }
-        return;
-    }
-    let mut add = |bytes: &[u8], offset| {
-        let gram = gram(bytes) & FOLD;
-        short.push(Entry { slot: short_slot(gram), gram, keyword, offset });
-    };
-    match *text {
-        [a, b, c, d] if commonness(&[b, c, d]) < commonness(&[a, b, c]) => add(&[b, c, d], 1),
-        [a, b, c, ..] => add(&[a, b, c], 0),
-        [a, b] => (0..=u8::MAX).for_each(|any| add(&[a, b, any], 0)),
-        _ => {}
-    }
+fn set(bits: &mut [u64], slot: u32) {
+    bits[slot as usize >> 6] |= 1 << (slot & 63);
 }
 
 fn gram(bytes: &[u8]) -> u32 {
-    bytes.iter().rev().fold(0, |gram, &b| gram << 8 | u32::from(b))
+    bytes.iter().rev().fold(0, |gram, &b| gram << 8 | u32::from(b)) & FOLD
 }
 
-/// How common a gram is in source text, roughly: the sum of its letters' frequencies.
-fn commonness(gram: &[u8]) -> u32 {
+/// All grams of four bytes that start with this one.
+fn each_completion(gram: u32, length: usize, each: &mut dyn FnMut(u32)) {
+    if length == 4 {
+        return each(gram);
+    }
+    // The bits that folding leaves.
+    (0..128u32)
+        .filter(|byte| byte & 0x20 == 0)
+        .for_each(|byte| each_completion(gram | byte << (8 * length), length + 1, each));
+}
+
+/// How common a gram is in source text, roughly: the product of its letters' frequencies.
+fn commonness(gram: &[u8]) -> u64 {
     gram.iter()
         .map(|b| match b.to_ascii_lowercase() {
-            b'e' | b't' => 10,
-            b'a' | b'i' | b'n' | b'o' | b'r' | b's' | b' ' => 8,
-            b'c' | b'd' | b'l' | b'u' | b'm' | b'p' => 5,
-            b'_' | b'f' | b'g' | b'h' | b'b' | b'/' | b'-' | b'=' => 4,
-            b'y' | b'v' | b'w' | b'k' | b'.' | b':' => 3,
-            b'x' | b'0'..=b'9' => 2,
-            _ => 1,
+            b'e' | b't' => 100,
+            b'a' | b'i' | b'n' | b'o' | b'r' | b's' | b' ' => 80,
+            b'c' | b'd' | b'l' | b'u' | b'm' | b'p' => 45,
+            b'_' | b'f' | b'g' | b'h' | b'b' | b'/' | b'-' | b'=' | b'.' => 25,
+            b'y' | b'v' | b'w' | b'k' | b':' => 15,
+            b'x' | b'0'..=b'9' => 8,
+            _ => 3,
         })
-        .sum()
+        .product()
 }
 
 #[cfg(test)]
@@ -235,12 +251,16 @@ mod tests {
 
     use super::*;
 
-    fn naive(prefilter: &Prefilter, bytes: &[u8]) -> Vec<(usize, usize)> {
-        let keywords = prefilter.keywords.iter().enumerate();
+    fn naive(prefilter: &Prefilter, bytes: &[u8]) -> Vec<Hit> {
+        let keywords = (0u32..).zip(&prefilter.keywords);
         let mut hits: Vec<_> = keywords
             .flat_map(|(number, keyword)| {
-                let windows = bytes.windows(keyword.len()).enumerate();
-                windows.filter(|(_, w)| w.eq_ignore_ascii_case(&keyword.folded)).map(move |(at, _)| (at, number))
+                let windows = (0u32..).zip(bytes.windows(keyword.head.len()));
+                let same = windows.filter(|(_, window)| match &keyword.spellings {
+                    Some(spellings) => spellings.iter().any(|spelling| **spelling == **window),
+                    None => window.eq_ignore_ascii_case(&keyword.head),
+                });
+                same.map(move |(at, _)| Hit { at, keyword: number })
             })
             .collect();
         hits.sort_unstable();
@@ -249,21 +269,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_keyword_is_hit_once_wherever_it_stands(pieces in prop::collection::vec(("[ -~]{0,9}", any::<prop::sample::Index>(), any::<bool>()), 0..12)) {
+        fn every_keyword_is_hit_once_wherever_it_stands(
+            pieces in prop::collection::vec(("[ -~]{0,9}", any::<prop::sample::Index>(), 0..3), 0..12),
+            from in 0usize..20,
+        ) {
             let prefilter = Prefilter::new(&RuleSet::builtin());
             let mut text = Vec::new();
-            for (filler, keyword, upper) in pieces {
+            for (filler, keyword, case) in pieces {
                 text.extend(filler.into_bytes());
-                let folded = keyword.get(&prefilter.keywords).folded.to_vec();
-                text.extend(if upper { folded.to_ascii_uppercase() } else { folded });
+                let wanted = &keyword.get(&prefilter.keywords).wanted[0].text;
+                text.extend(match case {
+                    0 => wanted.to_vec(),
+                    1 => wanted.to_ascii_lowercase(),
+                    _ => wanted.to_ascii_uppercase(),
+                });
             }
             let mut hits = Vec::new();
-            prefilter.search(&text, |keyword, at| {
-                let number = prefilter.keywords.iter().position(|k| std::ptr::eq(k, keyword)).expect("one of them");
-                hits.push((at, number));
-            });
+            prefilter.search(&text, 0..text.len(), &mut hits);
             hits.sort_unstable();
-            prop_assert_eq!(hits, naive(&prefilter, &text));
+            let all = naive(&prefilter, &text);
+            prop_assert_eq!(&hits, &all);
+            let range = from.min(text.len())..text.len().saturating_sub(from).max(from.min(text.len()));
+            hits.clear();
+            prefilter.search(&text, range.clone(), &mut hits);
+            hits.sort_unstable();
+            let within: Vec<Hit> = all.into_iter().filter(|hit| range.contains(&(hit.at as usize))).collect();
+            prop_assert_eq!(hits, within);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::loose::{LooseVisitor, walk_loose};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::tree_entries::{self, Mode};
 use super::visit::CommitRecord;
-use super::walk::{Visitor, walk_pack};
+use super::walk::{From, Visitor, walk_pack};
 
 /// How many paths are given for one object.
 pub(super) const MAX_PATHS: usize = 20;
@@ -183,11 +183,17 @@ impl Linking<'_> {
 }
 
 impl Visitor for Linking<'_> {
-    fn object(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], _: Option<&[u8]>) {
+    type Kept = ();
+    const SEGMENTS: bool = false;
+
+    fn object(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], _: Option<From<'_, ()>>, _: bool) -> Option<()> {
         if kind == Kind::Tree {
             self.tree(object, data);
         }
+        None
     }
+
+    fn take_back(&mut self, (): ()) {}
 
     fn stream(&mut self, _: ObjectIndex, _: &mut dyn Read, _: u64) {}
 }

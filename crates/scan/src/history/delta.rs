@@ -1,6 +1,8 @@
 //! Git's delta format: copy and insert instructions against a base object.
 //! (<https://git-scm.com/docs/gitformat-pack#_deltified_representation>)
 
+use crate::engine::Segment;
+
 /// What is wrong with a delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadDelta(pub(super) &'static str);
@@ -32,9 +34,58 @@ fn size(bytes: &[u8]) -> Result<(u64, usize), BadDelta> {
     Err(BadDelta("the delta's size is cut off"))
 }
 
-/// Makes the object that `delta` describes out of `base`, into `out`, which is cleared first. The caller has checked
-/// that the declared result is of a size that may be allocated.
-pub(super) fn apply(base: &[u8], delta: &[u8], sizes: Sizes, out: &mut Vec<u8>) -> Result<(), BadDelta> {
+/// Which parts of a version are copies from its base, gathered from a delta's instructions.
+#[derive(Default)]
+pub(crate) struct Segments {
+    segments: Vec<Segment>,
+}
+
+impl Segments {
+    pub(crate) fn clear(&mut self) {
+        self.segments.clear();
+    }
+
+    /// The next bytes are a copy.
+    pub(crate) fn copy(&mut self, source: usize, length: usize) {
+        let start = self.end();
+        match self.segments.last_mut() {
+            _ if length == 0 => {}
+            Some(last) if last.source.is_some_and(|from| from + (last.end - last.start) == source) => {
+                last.end += length;
+            }
+            _ => self.segments.push(Segment { start, end: start + length, source: Some(source) }),
+        }
+    }
+
+    /// The next bytes are inserted.
+    pub(crate) fn insert(&mut self, length: usize) {
+        let start = self.end();
+        match self.segments.last_mut() {
+            _ if length == 0 => {}
+            Some(last) if last.source.is_none() => last.end += length,
+            _ => self.segments.push(Segment { start, end: start + length, source: None }),
+        }
+    }
+
+    fn end(&self) -> usize {
+        self.segments.last().map_or(0, |last| last.end)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Segment] {
+        &self.segments
+    }
+}
+
+/// Makes the object that `delta` describes out of `base`, into `out`, which is cleared first, and tells `segments`, if
+/// that is wanted, where its parts come from. The caller has checked that the declared result is of a size that may be
+/// allocated.
+pub(super) fn apply(
+    base: &[u8],
+    delta: &[u8],
+    sizes: Sizes,
+    out: &mut Vec<u8>,
+    mut segments: Option<&mut Segments>,
+) -> Result<(), BadDelta> {
     if sizes.base != base.len() as u64 {
         return Err(BadDelta("the delta is against another base"));
     }
@@ -46,12 +97,18 @@ pub(super) fn apply(base: &[u8], delta: &[u8], sizes: Sizes, out: &mut Vec<u8>) 
         rest = after;
         let bytes = if instruction & 0x80 != 0 {
             let (offset, length) = copy(instruction, &mut rest)?;
+            if let Some(segments) = &mut segments {
+                segments.copy(offset, length);
+            }
             base.get(offset..offset + length).ok_or(BadDelta("the delta copies from beyond its base"))?
         } else if instruction != 0 {
             let (inserted, after) = rest
                 .split_at_checked(usize::from(instruction))
                 .ok_or(BadDelta("the delta's inserted bytes are cut off"))?;
             rest = after;
+            if let Some(segments) = &mut segments {
+                segments.insert(inserted.len());
+            }
             inserted
         } else {
             return Err(BadDelta("the delta holds a reserved instruction"));
@@ -88,7 +145,7 @@ mod tests {
 
     fn applied(base: &[u8], delta: &[u8]) -> Result<Vec<u8>, BadDelta> {
         let mut out = Vec::new();
-        apply(base, delta, sizes(delta)?, &mut out).map(|()| out)
+        apply(base, delta, sizes(delta)?, &mut out, None).map(|()| out)
     }
 
     #[test]
@@ -128,7 +185,15 @@ mod tests {
             if let Ok(found) = sizes(&delta)
                 && found.result < 1 << 20
             {
-                let _ = apply(&base, &delta, found, &mut Vec::new());
+                let mut segments = Segments::default();
+                let mut out = Vec::new();
+                if apply(&base, &delta, found, &mut out, Some(&mut segments)).is_ok() {
+                    let made = segments.as_slice().iter().flat_map(|segment| match segment.source {
+                        Some(from) => base[from..from + (segment.end - segment.start)].to_vec(),
+                        None => out[segment.start..segment.end].to_vec(),
+                    });
+                    proptest::prop_assert_eq!(made.collect::<Vec<u8>>(), out);
+                }
             }
         }
     }

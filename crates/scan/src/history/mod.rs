@@ -22,6 +22,8 @@ use std::path::PathBuf;
 use custody_contract::{Coverage, Occurrence, SkipReason, Surface};
 use gix::ObjectId;
 
+#[cfg(test)]
+pub(crate) use self::delta::Segments;
 use self::attribution::{Names, Standing, attribute};
 use self::objects::{Marks, ObjectIndex, Store};
 use self::visit::{Notes, Pending, Reading, Within};

@@ -11,8 +11,8 @@ use super::commit::{self, Headed};
 use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::tree_entries::{self, Mode, TreeEntry};
-use super::walk::Visitor;
-use crate::engine::Engine;
+use super::walk::{From, Visitor};
+use crate::engine::{Engine, Trace};
 use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, scan_reader};
 
 /// Something that was found in an object; where that object stands is found out later.
@@ -82,13 +82,14 @@ pub(super) struct Reading<'h> {
     pub(super) worker: Worker<'h>,
     pub(super) notes: Notes,
     reported: (u64, u64),
+    spare: Vec<Trace>,
 }
 
 const SURFACE: Surface = Surface::History;
 
 impl<'h> Reading<'h> {
     pub(super) fn new(engine: &'h Engine, store: &'h Store, options: &'h ScanOptions<'h>, done: &'h Marks) -> Self {
-        Reading { store, options, done, worker: Worker::new(engine), notes: Notes::default(), reported: (0, 0) }
+        Reading { store, options, done, worker: Worker::new(engine), notes: Notes::default(), reported: (0, 0), spare: Vec::new() }
     }
 
     fn read(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], base: Option<&[u8]>) {
@@ -96,7 +97,14 @@ impl<'h> Reading<'h> {
             return;
         }
         match kind {
-            Kind::Blob => self.blob(object, data),
+            Kind::Blob => {
+                let trace = self.trace(data, None);
+                self.conclude(object, data, trace.as_ref());
+                if let Some(trace) = trace {
+                    self.take_back(trace);
+                }
+                return;
+            }
             Kind::Tree => self.tree(object, data, base),
             Kind::Commit => self.commit(object, data),
             Kind::Tag => self.tag(object, data),
@@ -119,16 +127,33 @@ impl<'h> Reading<'h> {
         self.reported = (read, bytes);
     }
 
-    fn blob(&mut self, object: ObjectIndex, data: &[u8]) {
-        self.notes.opaque += u64::from(Format::detect(data).is_some());
+    /// Searches a file's content, of which what is known of the one it is a version of may be taken over. `None` if it
+    /// is not searched as it stands.
+    fn trace(&mut self, data: &[u8], from: Option<From<'_, Trace>>) -> Option<Trace> {
         if Wide::detect(data).is_some() {
-            let _ = self.content(object, data);
-            return;
+            return None;
         }
-        let pending = &mut self.notes.pending;
-        self.worker.search(data, None, SURFACE, &mut |found| {
-            pending.push(Pending { object, within: Within::Blob, found });
-        });
+        let mut trace = self.spare.pop().unwrap_or_default();
+        let base = from.and_then(|from| Some((from.segments, (from.kept?, from.data.len()))));
+        self.worker.trace(data, SURFACE, base, &mut trace);
+        Some(trace)
+    }
+
+    /// Notes what a file's content holds.
+    fn conclude(&mut self, object: ObjectIndex, data: &[u8], trace: Option<&Trace>) {
+        self.notes.opaque += u64::from(Format::detect(data).is_some());
+        match trace {
+            None => {
+                let _ = self.content(object, data);
+            }
+            Some(trace) => {
+                let pending = &mut self.notes.pending;
+                self.worker.conclude(data, SURFACE, trace, &mut |found| {
+                    pending.push(Pending { object, within: Within::Blob, found });
+                });
+            }
+        }
+        self.count(data.len() as u64);
     }
 
     fn content(&mut self, object: ObjectIndex, content: impl Read) -> (u64, Option<Format>) {
@@ -237,8 +262,42 @@ impl<'h> Reading<'h> {
 }
 
 impl Visitor for Reading<'_> {
-    fn object(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], base: Option<&[u8]>) {
-        self.read(object, kind, data, base);
+    type Kept = Trace;
+    const SEGMENTS: bool = true;
+
+    fn object(
+        &mut self,
+        object: ObjectIndex,
+        kind: Kind,
+        data: &[u8],
+        from: Option<From<'_, Trace>>,
+        base: bool,
+    ) -> Option<Trace> {
+        if kind != Kind::Blob {
+            self.read(object, kind, data, from.map(|from| from.data));
+            return None;
+        }
+        let new = self.done.set(object);
+        if !new && !base {
+            return None;
+        }
+        let trace = self.trace(data, from);
+        if new {
+            self.conclude(object, data, trace.as_ref());
+        }
+        if base {
+            return trace;
+        }
+        if let Some(trace) = trace {
+            self.take_back(trace);
+        }
+        None
+    }
+
+    fn take_back(&mut self, trace: Trace) {
+        if self.spare.len() < 64 && trace.size() <= 1 << 20 {
+            self.spare.push(trace);
+        }
     }
 
     fn stream(&mut self, object: ObjectIndex, deflated: &mut dyn Read, size: u64) {

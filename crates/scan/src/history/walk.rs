@@ -12,9 +12,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use gix::objs::Kind;
 use gix::zlib::Inflate;
 
-use super::delta;
+use super::delta::{self, Segments};
 use super::family::{Families, NONE, Node};
 use super::objects::{ObjectIndex, Pack, Store};
+use crate::engine::Segment;
 
 /// Objects larger than this are never held in memory. Git itself stores files from this size on (`core.bigFileThreshold`)
 /// as they are, never as deltas.
@@ -25,10 +26,32 @@ pub(super) const STREAM_FROM: u64 = 16 << 20;
 
 /// Takes the objects that a walk decodes.
 pub(super) trait Visitor: Send {
-    /// A decoded object, with the decoded object of the same kind that its pack stores it as a delta against, if any.
-    fn object(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], base: Option<&[u8]>);
+    /// What it keeps of an object for as long as versions of it are to come.
+    type Kept: Send + Sync;
+    /// Whether it is to be told which parts of a version are copies.
+    const SEGMENTS: bool;
+    /// A decoded object, and how it was made, if it is a version of another. What is known of it is asked for if it
+    /// is the `base` of others.
+    fn object(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], from: Option<From<'_, Self::Kept>>, base: bool)
+    -> Option<Self::Kept>;
+    /// Takes back what it kept, once all versions have been visited.
+    fn take_back(&mut self, kept: Self::Kept);
     /// A file too large to decode in memory, as a reader of the deflated stream of `size` bytes that it is stored as.
     fn stream(&mut self, object: ObjectIndex, deflated: &mut dyn Read, size: u64);
+}
+
+/// The object, of the same kind, that a pack stores another as a delta against.
+pub(super) struct From<'b, K> {
+    pub(super) data: &'b [u8],
+    pub(super) kept: Option<&'b K>,
+    /// Which parts of the other are copies, if the visitor wants to know.
+    pub(super) segments: &'b [Segment],
+}
+
+/// An object that versions of it are made from.
+struct Base<K> {
+    data: Vec<u8>,
+    kept: Option<K>,
 }
 
 /// Decodes the objects of a pack whose kind is `wanted`, one visitor a thread.
@@ -42,7 +65,7 @@ pub(super) fn walk_pack<V: Visitor>(store: &Store, pack: &Pack, wanted: impl Fn(
         roots,
         next_root: AtomicUsize::new(0),
         hungry: AtomicUsize::new(0),
-        queue: Mutex::default(),
+        queue: Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, abandoned: false }),
         wake: Condvar::new(),
         threads,
     };
@@ -60,7 +83,7 @@ pub(super) fn walk_pack<V: Visitor>(store: &Store, pack: &Pack, wanted: impl Fn(
 }
 
 /// What the threads of one walk share.
-struct Shared<'w> {
+struct Shared<'w, K> {
     store: &'w Store,
     pack: &'w Pack,
     families: &'w Families,
@@ -68,28 +91,27 @@ struct Shared<'w> {
     next_root: AtomicUsize,
     /// Threads that wait for work and have none coming.
     hungry: AtomicUsize,
-    queue: Mutex<Queue>,
+    queue: Mutex<Queue<K>>,
     wake: Condvar,
     threads: usize,
 }
 
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
+struct Queue<K> {
+    jobs: VecDeque<Job<K>>,
     idle: usize,
     /// Set when a thread panics, so that the others do not wait for it.
     abandoned: bool,
 }
 
 /// A subtree to decode.
-struct Job {
+struct Job<K> {
     node: Node,
     kind: Kind,
-    base: Option<Arc<Vec<u8>>>,
+    base: Option<Arc<Base<K>>>,
 }
 
-impl Shared<'_> {
-    fn next(&self) -> Option<Job> {
+impl<K> Shared<'_, K> {
+    fn next(&self) -> Option<Job<K>> {
         if let Some(&(node, kind)) = self.roots.get(self.next_root.fetch_add(1, Ordering::Relaxed)) {
             return Some(Job { node, kind, base: None });
         }
@@ -109,7 +131,7 @@ impl Shared<'_> {
         }
     }
 
-    fn give(&self, job: Job) {
+    fn give(&self, job: Job<K>) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.jobs.push_back(job);
         self.hungry.store(queue.idle.saturating_sub(queue.jobs.len()), Ordering::Relaxed);
@@ -118,32 +140,34 @@ impl Shared<'_> {
 }
 
 /// A decoded object whose children are being visited.
-struct Frame {
+struct Frame<K> {
     kind: Kind,
-    data: Arc<Vec<u8>>,
+    base: Arc<Base<K>>,
     light: Node,
     heavy: Node,
 }
 
 /// One thread of a walk.
-struct Walk<'w, V> {
-    shared: &'w Shared<'w>,
+struct Walk<'w, V: Visitor> {
+    shared: &'w Shared<'w, V::Kept>,
     visitor: &'w mut V,
     inflate: Inflate,
     raw: Vec<u8>,
     instructions: Vec<u8>,
+    segments: Segments,
     spare: Vec<Vec<u8>>,
-    frames: Vec<Frame>,
+    frames: Vec<Frame<V::Kept>>,
 }
 
 impl<'w, V: Visitor> Walk<'w, V> {
-    fn new(shared: &'w Shared<'w>, visitor: &'w mut V) -> Self {
+    fn new(shared: &'w Shared<'w, V::Kept>, visitor: &'w mut V) -> Self {
         Walk {
             shared,
             visitor,
             inflate: Inflate::default(),
             raw: Vec::new(),
             instructions: Vec::new(),
+            segments: Segments::default(),
             spare: Vec::new(),
             frames: Vec::new(),
         }
@@ -161,9 +185,9 @@ impl<'w, V: Visitor> Walk<'w, V> {
                     (std::mem::replace(&mut frame.heavy, NONE), frame.kind)
                 };
                 let base = if frame.light == NONE && frame.heavy == NONE {
-                    self.frames.pop().map(|frame| frame.data)
+                    self.frames.pop().map(|frame| frame.base)
                 } else {
-                    Some(Arc::clone(&frame.data))
+                    Some(Arc::clone(&frame.base))
                 };
                 if node != NONE {
                     self.visit(node, kind, base);
@@ -187,33 +211,42 @@ impl<'w, V: Visitor> Walk<'w, V> {
             } else {
                 continue;
             };
-            self.shared.give(Job { node, kind: frame.kind, base: Some(Arc::clone(&frame.data)) });
+            self.shared.give(Job { node, kind: frame.kind, base: Some(Arc::clone(&frame.base)) });
             return;
         }
     }
 
     /// Decodes an object, hands it to the visitor and makes a frame of it if it has children.
-    fn visit(&mut self, node: Node, kind: Kind, base: Option<Arc<Vec<u8>>>) {
+    fn visit(&mut self, node: Node, kind: Kind, base: Option<Arc<Base<V::Kept>>>) {
         let object = self.shared.families.object(node);
         let mut data = self.spare.pop().unwrap_or_default();
-        let decoded = self.decode(node, kind, base.as_deref(), &mut data);
+        let decoded = self.decode(node, kind, base.as_ref().map(|base| &base.data), &mut data);
         if let Err(error) = decoded {
             self.shared.store.note_corrupt(object, error);
             self.abandon_children(node);
             self.keep_spare(data);
             return;
         }
+        let (light, heavy) = (self.shared.families.first_light(node), self.shared.families.heavy(node));
+        let mut kept = None;
         if decoded == Ok(Decoded::InMemory) {
-            self.visitor.object(object, kind, &data, base.as_ref().map(|base| base.as_slice()));
+            let from = base.as_ref().map(|base| From {
+                data: &base.data,
+                kept: base.kept.as_ref(),
+                segments: self.segments.as_slice(),
+            });
+            kept = self.visitor.object(object, kind, &data, from, heavy != NONE);
         }
         if let Some(base) = base.and_then(Arc::into_inner) {
-            self.keep_spare(base);
+            self.keep_spare(base.data);
+            if let Some(kept) = base.kept {
+                self.visitor.take_back(kept);
+            }
         }
-        let (light, heavy) = (self.shared.families.first_light(node), self.shared.families.heavy(node));
         if heavy == NONE {
             self.keep_spare(data);
         } else {
-            self.frames.push(Frame { kind, data: Arc::new(data), light, heavy });
+            self.frames.push(Frame { kind, base: Arc::new(Base { data, kept }), light, heavy });
         }
     }
 
@@ -257,7 +290,9 @@ impl<'w, V: Visitor> Walk<'w, V> {
         if sizes.result > MAX_IN_MEMORY {
             return Err(TOO_LARGE);
         }
-        delta::apply(base, &self.instructions, sizes, data).map_err(|error| error.0)?;
+        self.segments.clear();
+        let segments = V::SEGMENTS.then_some(&mut self.segments);
+        delta::apply(base, &self.instructions, sizes, data, segments).map_err(|error| error.0)?;
         Ok(Decoded::InMemory)
     }
 
@@ -287,7 +322,7 @@ impl<'w, V: Visitor> Walk<'w, V> {
     }
 }
 
-impl<V> Drop for Walk<'_, V> {
+impl<V: Visitor> Drop for Walk<'_, V> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).abandoned = true;

@@ -4,6 +4,6 @@ use std::borrow::Cow;
 
 use custody_contract::Severity;
 
-use super::{Checksum, Gate, Rule, Shape};
+use super::{Alphabet, Checksum, Gate, Rule, Shape};
 
 include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));

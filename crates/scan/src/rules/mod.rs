@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use custody_contract::Severity;
 
+mod alphabet;
 mod builtin;
 pub mod cases;
 pub mod checksum;
@@ -17,6 +18,7 @@ mod kinds;
 mod load;
 mod shape;
 
+pub use alphabet::Alphabet;
 pub use kinds::{Checksum, Gate};
 pub use load::RuleFileError;
 pub use shape::Shape;

@@ -3,7 +3,7 @@ use custody_contract::{Occurrence, Surface};
 use super::cursor::{Cursor, Origin};
 use super::name::redact;
 use crate::collect::Collector;
-use crate::engine::{Engine, Input, Match, Scratch};
+use crate::engine::{Engine, Input, Match, Scratch, Segment, Trace};
 
 /// Where in a file or object a match stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,28 @@ impl<'e> Worker<'e> {
         self.search_window(text, path, surface, &mut Cursor::new(Origin::Same), 0..end, sink);
     }
 
+    /// Finds out all that there is to know of a text, where it is a version of another from what is known of that.
+    pub(crate) fn trace(
+        &mut self,
+        text: &[u8],
+        surface: Surface,
+        base: Option<(&[Segment], (&Trace, usize))>,
+        trace: &mut Trace,
+    ) {
+        let input = Input::new(text, None, surface);
+        match base {
+            Some((segments, base)) => self.engine.trace_version(&mut self.scratch, &input, segments, base, trace),
+            None => self.engine.trace(&mut self.scratch, &input, trace),
+        }
+    }
+
+    /// Gives `sink` each match in a text of which all is known, in order.
+    pub(crate) fn conclude(&mut self, text: &[u8], surface: Surface, trace: &Trace, sink: &mut dyn FnMut(Found)) {
+        self.matches.clear();
+        self.engine.conclude(&mut self.scratch, &Input::new(text, None, surface), trace, &mut self.matches);
+        self.give(text, &mut Cursor::new(Origin::Same), 0..text.len(), sink);
+    }
+
     /// Searches a window of a longer text and gives `sink` those matches that start within `own`. `cursor` stands at the
     /// window's start and is left at the last match.
     pub(super) fn search_window(
@@ -82,6 +104,16 @@ impl<'e> Worker<'e> {
     ) {
         self.matches.clear();
         self.engine.scan(&mut self.scratch, &Input::new(window, path, surface), &mut self.matches);
+        self.give(window, cursor, own, sink);
+    }
+
+    fn give(
+        &mut self,
+        window: &[u8],
+        cursor: &mut Cursor,
+        own: std::ops::Range<usize>,
+        sink: &mut dyn FnMut(Found),
+    ) {
         if self.matches.is_empty() {
             return;
         }
