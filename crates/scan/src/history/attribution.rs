@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
+use foldhash::fast::RandomState;
 use gix::objs::Kind;
 
 use super::loose::{LooseVisitor, walk_loose};
@@ -31,7 +32,7 @@ pub(super) struct Standing {
 
 /// The names that stand in trees: as they may be shown, and by which number they are known here.
 pub(super) struct Names {
-    pub(super) numbers: HashMap<Box<[u8]>, u32>,
+    pub(super) numbers: HashMap<Box<[u8]>, u32, RandomState>,
     pub(super) shown: Vec<String>,
 }
 

@@ -20,6 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use custody_contract::{Coverage, Occurrence, SkipReason, Surface};
+use foldhash::fast::RandomState;
 use gix::ObjectId;
 
 #[cfg(test)]
@@ -78,7 +79,7 @@ fn directories(repository: &gix::Repository) -> Vec<PathBuf> {
 }
 
 /// Searches the names in trees, each once. A name that holds a secret is shown without it from here on.
-fn search_names(worker: &mut Worker<'_>, names: HashSet<Box<[u8]>>) -> Names {
+fn search_names(worker: &mut Worker<'_>, names: HashSet<Box<[u8]>, RandomState>) -> Names {
     let mut names: Vec<_> = names.into_iter().collect();
     names.sort_unstable();
     let shown = names.iter().map(|name| worker.name(name, Surface::History)).collect();

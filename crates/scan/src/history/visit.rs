@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::{BufReader, Read};
 
 use custody_contract::Surface;
+use foldhash::fast::RandomState;
 use gix::ObjectId;
 use gix::objs::Kind;
 
@@ -51,7 +52,7 @@ pub(super) struct Notes {
     pub(super) pending: Vec<Pending>,
     pub(super) commits: Vec<CommitRecord>,
     /// Each name that stands in a tree, once.
-    pub(super) names: HashSet<Box<[u8]>>,
+    pub(super) names: HashSet<Box<[u8]>, RandomState>,
     pub(super) submodules: HashSet<Box<[u8]>>,
     /// What is referred to and not there.
     pub(super) missing: HashSet<ObjectId>,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use gix::objs::Kind;
-use gix::zlib::Inflate;
+use libdeflater::{DecompressionError, Decompressor};
 
 use super::delta::{self, Segments};
 use super::family::{Families, NONE, Node};
@@ -151,7 +151,7 @@ struct Frame<K> {
 struct Walk<'w, V: Visitor> {
     shared: &'w Shared<'w, V::Kept>,
     visitor: &'w mut V,
-    inflate: Inflate,
+    inflate: Decompressor,
     raw: Vec<u8>,
     instructions: Vec<u8>,
     segments: Segments,
@@ -164,7 +164,7 @@ impl<'w, V: Visitor> Walk<'w, V> {
         Walk {
             shared,
             visitor,
-            inflate: Inflate::default(),
+            inflate: Decompressor::new(),
             raw: Vec::new(),
             instructions: Vec::new(),
             segments: Segments::default(),
@@ -344,7 +344,7 @@ const UNREADABLE: &str = "its pack cannot be read";
 
 /// Inflates exactly `size` bytes into `out`.
 pub(super) fn inflate(
-    inflate: &mut Inflate,
+    inflate: &mut Decompressor,
     deflated: &[u8],
     size: u64,
     out: &mut Vec<u8>,
@@ -359,10 +359,11 @@ pub(super) fn inflate(
     let size = usize::try_from(size).map_err(|_| TOO_LARGE)?;
     out.clear();
     out.resize(size, 0);
-    inflate.reset();
-    match inflate.once(deflated, out) {
-        Ok((gix::zlib::Status::StreamEnd, _, written)) if written == size => Ok(()),
-        Ok(_) => Err("its deflated data has another length than its header says"),
-        Err(_) => Err("its deflated data is damaged"),
+    match inflate.zlib_decompress(deflated, out) {
+        Ok(written) if written == size => Ok(()),
+        Ok(_) | Err(DecompressionError::InsufficientSpace) => {
+            Err("its deflated data has another length than its header says")
+        }
+        Err(DecompressionError::BadData) => Err("its deflated data is damaged"),
     }
 }
