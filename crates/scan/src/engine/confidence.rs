@@ -67,6 +67,9 @@ impl Tally {
 /// Weighs a candidate; `None` if it is not to be reported.
 pub(super) fn assess(subject: &Subject<'_>) -> Option<Assessment> {
     let (rule, secret) = (subject.rule, subject.secret());
+    if rule.generic && value::is_ruled_out(subject) {
+        return None;
+    }
     let base = i8::try_from(rule.confidence).unwrap_or(100);
     let mut tally = Tally { score: 0, reasons: Vec::with_capacity(4) };
     tally.add("what the rule's pattern alone is worth", base);

@@ -103,6 +103,12 @@ pub(super) fn is_for_tests(path: &str) -> bool {
     })
 }
 
+/// Whether the text holds the needle. Both are short: nothing is prepared for the search.
+pub(super) fn holds(text: &[u8], needle: &[u8]) -> bool {
+    let Some((&first, rest)) = needle.split_first() else { return true };
+    text.iter().enumerate().any(|(at, &byte)| byte == first && text[at + 1..].starts_with(rest))
+}
+
 /// The line that holds `at`, as far as the context reaches.
 pub(super) fn line(bytes: &[u8], at: usize) -> &[u8] {
     let from = at.saturating_sub(LINE);

@@ -33,6 +33,12 @@ pub(super) fn is_assignment(bytes: &[u8], end: usize) -> bool {
     rest.get(at).is_some_and(|&b| !matches!(b, b'\n' | b'\r' | b',' | b')' | b'}' | b']'))
 }
 
+/// Whether a semicolon stands before `at`, or before white space there.
+pub(super) fn follows_semicolon(bytes: &[u8], at: usize) -> bool {
+    let before = &bytes[..at];
+    before.strip_suffix(b" ").or_else(|| before.strip_suffix(b"\t")).unwrap_or(before).ends_with(b";")
+}
+
 /// Whether `name:password@` stands at `end`, by its looks.
 pub(super) fn has_userinfo(bytes: &[u8], end: usize) -> bool {
     let rest = &bytes[end..bytes.len().min(end + REACH)];

@@ -126,6 +126,7 @@ impl Trial<'_, '_> {
         let rule = self.rules.rule(wanted.rule);
         let passes = match rule.gate {
             Some(Gate::Assignment) => gate::is_assignment(bytes, end),
+            Some(Gate::Setting) => gate::follows_semicolon(bytes, at) && gate::is_assignment(bytes, end),
             Some(Gate::Userinfo) => gate::has_userinfo(bytes, end),
             None => true,
         };

@@ -1,6 +1,6 @@
 //! Values that stand where a secret belongs and are none: templates, documentation examples, filler.
 
-use memchr::memmem;
+use super::context::holds;
 
 /// What kind of stand-in a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) fn recognise(secret: &[u8], prefix: &str, generic: bool) -> Option<Pl
         return Some(Placeholder::Template);
     }
     let lower = secret.to_ascii_lowercase();
-    if LONG_WORDS.iter().any(|word| memmem::find(&lower, word).is_some()) {
+    if LONG_WORDS.iter().any(|word| holds(&lower, word)) {
         return Some(Placeholder::Documentation);
     }
     let body = if secret.starts_with(prefix.as_bytes()) { &secret[prefix.len()..] } else { secret };
@@ -54,12 +54,12 @@ pub(super) fn recognise(secret: &[u8], prefix: &str, generic: bool) -> Option<Pl
         return Some(Placeholder::Filler);
     }
     let filler = generic
-        && (COMMON.contains(&lower.as_slice()) || SHORT_WORDS.iter().any(|word| memmem::find(&lower, word).is_some()));
+        && (COMMON.contains(&lower.as_slice()) || SHORT_WORDS.iter().any(|word| holds(&lower, word)));
     filler.then_some(Placeholder::Filler)
 }
 
 fn is_template(secret: &[u8]) -> bool {
-    let has = |needle: &[u8]| memmem::find(secret, needle).is_some();
+    let has = |needle: &[u8]| holds(secret, needle);
     if has(b"${") || has(b"{{") || has(b"$(") || has(b"<%") || has(b"#{") || has(b"%(") || has(b"}}") || has(b"@@") {
         return true;
     }

@@ -13,6 +13,7 @@ const FIRST_BITS: u32 = 18;
 const SECOND_BITS: u32 = 17;
 /// Drops the bit that tells upper from lower case; merges a few other pairs, which costs only a comparison.
 const FOLD: u32 = 0x5f5f_5f5f;
+const SPACES: u64 = u64::from_le_bytes(*b"        ");
 /// A gram stands at most so far into a keyword.
 const MAX_OFFSET: usize = HEAD - 4;
 
@@ -38,6 +39,8 @@ pub(super) struct Prefilter {
     pub(super) keywords: Vec<Keyword>,
     first: Box<[u64; 1 << (FIRST_BITS - 6)]>,
     second: Box<[u64; 1 << (SECOND_BITS - 6)]>,
+    /// No gram starts with a space, or with what folding makes the same.
+    passes_spaces: bool,
     /// By length of the gram: 2, 3 and 4.
     grams: [Grams; 3],
 }
@@ -61,7 +64,8 @@ impl Prefilter {
             });
             entries[length - 2].push(Entry { gram, keyword: number, offset: offset as u8 });
         }
-        Prefilter { keywords, first, second, grams: entries.map(Grams::new) }
+        let passes_spaces = entries.iter().flatten().all(|entry| entry.gram & 0xff != 0);
+        Prefilter { keywords, first, second, passes_spaces, grams: entries.map(Grams::new) }
     }
 
     /// Adds to `hits` each keyword's head that starts within `starts`, nearly in order: at most [`MAX_OFFSET`] back.
@@ -76,6 +80,10 @@ impl Prefilter {
         while at < end {
             let Some(ahead) = bytes.get(at..at + 12) else { break };
             let (near, far) = (word(&ahead[..8]), word(&ahead[4..]));
+            if near == SPACES && self.passes_spaces {
+                at += 8;
+                continue;
+            }
             let found = self.eight(near, far);
             if found != 0 {
                 self.compare(bytes, at, found, near, far, &starts, hits);

@@ -3,10 +3,8 @@
 //! Type names, variables, calls, paths, addresses, labels and digests are told from passwords and keys by their own
 //! looks, by the name, by the quotes and by the kind of file.
 
-use memchr::memmem;
-
 use super::confidence::{Subject, Tally};
-use super::context::{self, FileKind};
+use super::context::{self, FileKind, holds};
 use super::entropy::shannon;
 use super::vocabulary::{ABOUT, BEFORE, DIGESTS, REFERENCES, SECRET_WORDS};
 
@@ -37,7 +35,7 @@ pub(super) fn weigh_userinfo(subject: &Subject<'_>, tally: &mut Tally) {
     if rest.first() == Some(&b'@') {
         if local.iter().any(|l| host.starts_with(l)) {
             tally.add("the host is the machine itself", -20);
-        } else if reserved.iter().any(|r| memmem::find(&host, r).is_some()) || host == b"host" || host == b"h" {
+        } else if reserved.iter().any(|r| holds(&host, r)) || host == b"host" || host == b"h" {
             tally.add("the host is one of documentation", -30);
         }
     }
@@ -47,6 +45,34 @@ pub(super) fn weigh_userinfo(subject: &Subject<'_>, tally: &mut Tally) {
         1 | 2 => {}
         _ => tally.add("the password mixes three or more kinds of characters", 10),
     }
+}
+
+/// Whether a look at the characters tells that the value of a generic rule is no secret. Most are told by that.
+pub(super) fn is_ruled_out(subject: &Subject<'_>) -> bool {
+    let name = context::name(subject.input.bytes, subject.whole.start);
+    !may_name_password(name) && !may_be_token(subject.secret())
+}
+
+/// Whether a word of the name could be one for a password.
+fn may_name_password(name: &[u8]) -> bool {
+    name.windows(2).any(|pair| pair[0].eq_ignore_ascii_case(&b'p') && matches!(pair[1] | 0x20, b'a' | b'w'))
+}
+
+/// Whether a value of another name could be a secret.
+fn may_be_token(value: &[u8]) -> bool {
+    let classes = Classes::of(value);
+    value.len() >= 12
+        && classes.digits > 0
+        && classes.lower + classes.upper > 0
+        && (looks_random(value) || is_uuid(value))
+}
+
+fn is_uuid(bytes: &[u8]) -> bool {
+    bytes.len() == 36
+        && bytes.iter().enumerate().all(|(at, b)| match at {
+            8 | 13 | 18 | 23 => *b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
 }
 
 struct Value<'a> {
@@ -132,7 +158,7 @@ impl<'a> Value<'a> {
 
     /// `\d+`, `[a-z]`, `%s`, `{0}`, `(.*)`: a regular expression, a format or a selector.
     fn is_pattern_or_format(&self) -> bool {
-        let has = |needle: &[u8]| memmem::find(self.bytes, needle).is_some();
+        let has = |needle: &[u8]| holds(self.bytes, needle);
         has(b".*")
             || has(b"[a-z")
             || has(b"[A-Z")
@@ -292,7 +318,7 @@ impl<'a> Value<'a> {
     fn names_itself(&self) -> bool {
         [&b"passw"[..], b"passphrase", b"secret", b"token", b"api_key", b"apikey", b"api-key", b"pwd", b"credential"]
             .iter()
-            .any(|w| memmem::find(&self.lower, w).is_some())
+            .any(|w| holds(&self.lower, w))
     }
 
     fn speaks_of_digests(&self) -> bool {
@@ -310,15 +336,11 @@ impl<'a> Value<'a> {
             b"etag",
         ]
         .iter()
-        .any(|w| memmem::find(line, w).is_some())
+        .any(|w| holds(line, w))
     }
 
     fn is_uuid(&self) -> bool {
-        self.bytes.len() == 36
-            && self.bytes.iter().enumerate().all(|(at, b)| match at {
-                8 | 13 | 18 | 23 => *b == b'-',
-                _ => b.is_ascii_hexdigit(),
-            })
+        is_uuid(self.bytes)
     }
 
     fn is_date_or_version(&self) -> bool {

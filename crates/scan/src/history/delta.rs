@@ -34,6 +34,9 @@ fn size(bytes: &[u8]) -> Result<(u64, usize), BadDelta> {
     Err(BadDelta("the delta's size is cut off"))
 }
 
+/// Shorter copies are taken for inserted bytes.
+const LEAST_COPY: usize = 48;
+
 /// Which parts of a version are copies from its base, gathered from a delta's instructions.
 #[derive(Default)]
 pub(crate) struct Segments {
@@ -53,6 +56,8 @@ impl Segments {
             Some(last) if last.source.is_some_and(|from| from + (last.end - last.start) == source) => {
                 last.end += length;
             }
+            // Two seams cost more than to search so little.
+            _ if length < LEAST_COPY => self.insert(length),
             _ => self.segments.push(Segment { start, end: start + length, source: Some(source) }),
         }
     }

@@ -58,18 +58,21 @@ pub enum Gate {
     /// `assignment`: the keyword ends a name (with at most 40 more name characters) to which a value is assigned on
     /// the same line.
     Assignment,
+    /// `setting`: the same, and a semicolon stands before it, as in a connection string.
+    Setting,
     /// `userinfo`: the keyword ends a URL's scheme, and a user name and password follow (`name:password@`).
     Userinfo,
 }
 
 impl Gate {
     /// All gates.
-    pub const ALL: [Gate; 2] = [Gate::Assignment, Gate::Userinfo];
+    pub const ALL: [Gate; 3] = [Gate::Assignment, Gate::Setting, Gate::Userinfo];
 
     /// The name in rule files.
     pub fn as_str(self) -> &'static str {
         match self {
             Gate::Assignment => "assignment",
+            Gate::Setting => "setting",
             Gate::Userinfo => "userinfo",
         }
     }
