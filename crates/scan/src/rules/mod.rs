@@ -233,6 +233,12 @@ mod tests {
     }
 
     #[test]
+    fn every_match_of_a_builtin_pattern_contains_a_keyword() {
+        let unsure: Vec<String> = RuleSet::builtin().iter().filter(|r| r.shape.lead.is_none()).map(|r| r.id.to_string()).collect();
+        assert!(unsure.is_empty(), "{unsure:?}: complete the keywords, or the engine has to look far around them");
+    }
+
+    #[test]
     fn every_builtin_pattern_compiles_within_the_engines_limits() {
         for rule in RuleSet::builtin().iter() {
             assert_eq!(crate::engine::compile(&rule.pattern, rule.shape).err(), None, "{}", rule.id);
