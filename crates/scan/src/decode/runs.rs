@@ -168,22 +168,19 @@ fn each_run(
     mut found: impl FnMut(Range<usize>) -> usize,
 ) {
     let bytes = &bytes[..within.end];
+    // Of a run that is long enough, half stands on one side of each place looked at.
+    let (half, quarter) = (least / 2, least / 4);
     let (mut floor, mut at) = (within.start, within.start + least - 1);
     while at < bytes.len() {
-        if !in_alphabet(bytes[at]) {
-            floor = at + 1;
-            at += least;
-            continue;
-        }
-        // Of a run that is long enough, half stands on one side.
-        let half = least / 2;
-        let near = |step: usize| {
-            let before = at.checked_sub(step).is_some_and(|p| p >= floor && in_alphabet(bytes[p]));
-            let after = bytes.get(at + step).is_some_and(|&b| in_alphabet(b));
-            (before, after)
+        let may_be = match bytes.get(at.saturating_sub(half)..=at + half) {
+            Some(around) if at >= half => {
+                let has = |step: usize| in_alphabet(around[step]);
+                // Without branches: they would be taken as often as not.
+                has(half) & (has(0) & has(half - quarter) | has(half + quarter) & has(2 * half))
+            }
+            _ => in_alphabet(bytes[at]),
         };
-        let (far, middle) = (near(half), near(half / 2));
-        if !(far.0 & middle.0 | far.1 & middle.1) {
+        if !may_be {
             at += least;
             continue;
         }

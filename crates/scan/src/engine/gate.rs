@@ -88,9 +88,13 @@ mod tests {
 
     #[test]
     fn runs_are_found_wherever_they_stand() {
-        for (text, least, found) in
-            [("abc123", 6, true), ("..abc123..", 6, true), ("abc12-3abc", 6, false), ("x-abcdef0", 7, true), ("", 1, false)]
-        {
+        for (text, least, found) in [
+            ("abc123", 6, true),
+            ("..abc123..", 6, true),
+            ("abc12-3abc", 6, false),
+            ("x-abcdef0", 7, true),
+            ("", 1, false),
+        ] {
             assert_eq!(has_run(text.as_bytes(), Alphabet::Hexadecimal, least), found, "{text}");
         }
     }

@@ -134,7 +134,10 @@ impl Trial<'_, '_> {
         let from = at.saturating_sub(lead);
         let to = bytes.len().min(at + extent);
         if !passes
-            || rule.shape.run.is_some_and(|(alphabet, least)| !gate::has_run(&bytes[from..to], alphabet, least as usize))
+            || rule
+                .shape
+                .run
+                .is_some_and(|(alphabet, least)| !gate::has_run(&bytes[from..to], alphabet, least as usize))
         {
             return;
         }

@@ -53,8 +53,7 @@ pub(super) fn recognise(secret: &[u8], prefix: &str, generic: bool) -> Option<Pl
     if is_monotonous(body) || is_sequence(body) {
         return Some(Placeholder::Filler);
     }
-    let filler = generic
-        && (COMMON.contains(&lower.as_slice()) || SHORT_WORDS.iter().any(|word| holds(&lower, word)));
+    let filler = generic && (COMMON.contains(&lower.as_slice()) || SHORT_WORDS.iter().any(|word| holds(&lower, word)));
     filler.then_some(Placeholder::Filler)
 }
 

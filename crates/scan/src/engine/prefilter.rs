@@ -54,9 +54,8 @@ impl Prefilter {
         for (number, keyword) in (0u32..).zip(&keywords) {
             let head = &keyword.head;
             let length = head.len().min(4);
-            let offset = (0..=head.len() - length)
-                .min_by_key(|&offset| commonness(&head[offset..offset + length]))
-                .unwrap_or(0);
+            let offset =
+                (0..=head.len() - length).min_by_key(|&offset| commonness(&head[offset..offset + length])).unwrap_or(0);
             let gram = gram(&head[offset..offset + length]);
             each_completion(gram, length, &mut |gram| {
                 set(&mut *first, first_slot(gram));

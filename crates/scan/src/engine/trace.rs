@@ -304,8 +304,7 @@ impl Copy<'_> {
             return false;
         }
         let ends = |text: &[u8]| text.len() > LINE || memchr(b'\n', text).is_some();
-        !scope.line
-            || (!self.opens || ends(&self.bytes[start..from])) && (!self.closes || ends(&self.bytes[to..end]))
+        !scope.line || (!self.opens || ends(&self.bytes[start..from])) && (!self.closes || ends(&self.bytes[to..end]))
     }
 }
 
@@ -337,26 +336,55 @@ mod tests {
 
     /// What differs, for people.
     fn difference(one: &Trace, other: &Trace) -> String {
-        let hits = |a: &Trace, b: &Trace| a.hits.iter().filter(|hit| !b.hits.contains(hit)).copied().collect::<Vec<_>>();
+        let hits =
+            |a: &Trace, b: &Trace| a.hits.iter().filter(|hit| !b.hits.contains(hit)).copied().collect::<Vec<_>>();
         let found = |a: &Trace, b: &Trace| {
             let extra = a.candidates.iter().filter(|c| !b.candidates.contains(c));
             extra.map(|c| (c.hit.at, c.rule, c.start, c.end)).collect::<Vec<_>>()
         };
-        let layered = |a: &Trace, b: &Trace| a.layered.iter().filter(|l| !b.layered.contains(l)).cloned().collect::<Vec<_>>();
+        let layered =
+            |a: &Trace, b: &Trace| a.layered.iter().filter(|l| !b.layered.contains(l)).cloned().collect::<Vec<_>>();
         format!(
             "{:?} {:?}\n{:?} {:?}\n{:?} {:?}",
-            hits(one, other), hits(other, one), found(one, other), found(other, one), layered(one, other), layered(other, one)
+            hits(one, other),
+            hits(other, one),
+            found(one, other),
+            found(other, one),
+            layered(one, other),
+            layered(other, one)
         )
     }
 
     /// Pieces that rules look for, that hide secrets, that break lines, and that mean nothing.
     fn piece() -> impl Strategy<Value = String> {
         let engine_words = prop::sample::select(vec![
-            "password", "passwd=", "secret_key", "token", "apikey: ", "aws", "AKIA", "eyJ", "ghp_", "://", "user:", "@host",
-            "datadog_api_key=", "Authorization: Bearer ", "basic ", "-----BEGIN PRIVATE KEY-----", "value=", "client_secret",
+            "password",
+            "passwd=",
+            "secret_key",
+            "token",
+            "apikey: ",
+            "aws",
+            "AKIA",
+            "eyJ",
+            "ghp_",
+            "://",
+            "user:",
+            "@host",
+            "datadog_api_key=",
+            "Authorization: Bearer ",
+            "basic ",
+            "-----BEGIN PRIVATE KEY-----",
+            "value=",
+            "client_secret",
         ]);
         let templates = prop::sample::select(vec![
-            "{{jwt}}", "{{hex:32}}", "{{hex:40}}", "{{alnum:36}}", "{{base64:64}}", "k{{alnum:10}}!", "{{pem:PRIVATE KEY}}",
+            "{{jwt}}",
+            "{{hex:32}}",
+            "{{hex:40}}",
+            "{{alnum:36}}",
+            "{{base64:64}}",
+            "k{{alnum:10}}!",
+            "{{pem:PRIVATE KEY}}",
             "{{uuid}}",
         ]);
         let expanded = (templates, 0usize..4).prop_map(|(template, seed)| {
@@ -364,8 +392,13 @@ mod tests {
             expand("trace", CaseKind::Example, seed, template).unwrap_or_default()
         });
         let hidden = ("[ -~]{12,40}", any::<bool>(), expanded.clone()).prop_map(|(text, wrapped, secret)| {
-            let text = data_encoding::BASE64.encode(format!("password={secret} {text} password = \"{secret}\"").as_bytes());
-            if wrapped { text.as_bytes().chunks(64).map(|l| String::from_utf8_lossy(l) + "\n  ").collect() } else { text }
+            let text =
+                data_encoding::BASE64.encode(format!("password={secret} {text} password = \"{secret}\"").as_bytes());
+            if wrapped {
+                text.as_bytes().chunks(64).map(|l| String::from_utf8_lossy(l) + "\n  ").collect()
+            } else {
+                text
+            }
         });
         prop_oneof![
             6 => engine_words.prop_map(str::to_owned),

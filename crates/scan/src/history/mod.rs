@@ -9,6 +9,7 @@ mod attribution;
 mod commit;
 mod delta;
 mod family;
+mod links;
 mod loose;
 mod objects;
 mod pack;
@@ -20,12 +21,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use custody_contract::{Coverage, Occurrence, SkipReason, Surface};
-use foldhash::fast::RandomState;
 use gix::ObjectId;
 
+use self::attribution::{Names, Standing, attribute};
 #[cfg(test)]
 pub(crate) use self::delta::Segments;
-use self::attribution::{Names, Standing, attribute};
+use self::links::Links;
 use self::objects::{Marks, ObjectIndex, Store};
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
@@ -63,7 +64,7 @@ impl Source for HistorySource {
         let (mut worker, mut notes) = history.read();
         let (files, targets) = around::scan(&mut worker, &directories(&repository));
         notes.missing.extend(targets.into_iter().filter(|id| store.lacks(id)));
-        let names = search_names(&mut worker, std::mem::take(&mut notes.names));
+        let names = search_names(&mut worker, &notes.links);
         history.attribute(&mut worker, &mut notes, &names);
         collector.merge(worker.collector);
         Ok(vec![history.account(notes), files])
@@ -79,11 +80,20 @@ fn directories(repository: &gix::Repository) -> Vec<PathBuf> {
 }
 
 /// Searches the names in trees, each once. A name that holds a secret is shown without it from here on.
-fn search_names(worker: &mut Worker<'_>, names: HashSet<Box<[u8]>, RandomState>) -> Names {
-    let mut names: Vec<_> = names.into_iter().collect();
+fn search_names(worker: &mut Worker<'_>, links: &[Links]) -> Names {
+    let mut names: Vec<&[u8]> = links.iter().flat_map(|links| links.names.keys().map(|name| &**name)).collect();
     names.sort_unstable();
+    names.dedup();
     let shown = names.iter().map(|name| worker.name(name, Surface::History)).collect();
-    Names { numbers: names.into_iter().zip(0..).collect(), shown }
+    let numbers = links.iter().map(|links| {
+        let mut numbers = vec![0; links.names.len()];
+        for (name, &own) in &links.names {
+            let at = names.binary_search(&&**name).unwrap_or_default();
+            numbers[own as usize] = u32::try_from(at).unwrap_or(u32::MAX);
+        }
+        numbers
+    });
+    Names { numbers: numbers.collect(), shown }
 }
 
 /// One scan of a history.
@@ -109,6 +119,7 @@ impl History<'_> {
         for mut reading in readings {
             reading.report();
             worker.collector.merge(reading.worker.collector);
+            reading.notes.links.push(reading.links);
             notes.merge(reading.notes);
         }
         (worker, notes)
@@ -119,7 +130,8 @@ impl History<'_> {
         let blobs = notes.pending.iter().filter(|pending| pending.within == Within::Blob);
         let wanted: HashSet<_> = blobs.map(|pending| pending.object).collect();
         let commits = std::mem::take(&mut notes.commits);
-        let standings = attribute(self.store, &wanted, commits, names, self.options.thread_count());
+        let links = std::mem::take(&mut notes.links);
+        let standings = attribute(self.store, &wanted, commits, names, links);
         for pending in std::mem::take(&mut notes.pending) {
             for occurrence in self.occurrences(&pending, &standings) {
                 worker.collector.add(self.engine.rules(), pending.found.matched.clone(), occurrence);

@@ -82,8 +82,9 @@ impl ObjectTable {
             match self.slots[slot] {
                 EMPTY => return Err(slot),
                 // Compared as one word first: nearly all others differ there, and no function is called for them.
-                index if self.ids[index as usize * length..][..8] == id[..8]
-                    && self.ids[index as usize * length..][..length] == *id =>
+                index
+                    if self.ids[index as usize * length..][..8] == id[..8]
+                        && self.ids[index as usize * length..][..length] == *id =>
                 {
                     return Ok(index);
                 }

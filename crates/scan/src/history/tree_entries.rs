@@ -45,15 +45,23 @@ pub(super) fn for_each<'a>(tree: &'a [u8], id_length: usize, mut each: impl FnMu
     true
 }
 
-/// Gives each entry of `tree` to `each` that may not be one of `base`'s; whether the tree is well-formed.
+/// How a tree differs from the one that it is a version of.
+pub(super) enum Change<'a> {
+    /// It has this entry. The other may have it, too.
+    Has(TreeEntry<'a>),
+    /// Of what the other has, an entry of this name is not known to be the same.
+    Lost(&'a [u8]),
+}
+
+/// Gives to `each` how `tree` differs from `base`; whether both are well-formed as far as they were looked at.
 ///
 /// Two versions of a directory differ in an entry or two: what both begin and end with is passed over, at the speed of
 /// a comparison, so that a history costs what is new in it.
-pub(super) fn for_each_new<'a>(
-    base: &[u8],
+pub(super) fn for_each_change<'a>(
+    base: &'a [u8],
     tree: &'a [u8],
     id_length: usize,
-    mut each: impl FnMut(TreeEntry<'a>),
+    mut each: impl FnMut(Change<'a>),
 ) -> bool {
     let prefix = common_start(base, tree);
     let suffix = common_end(&base[prefix..], &tree[prefix..]);
@@ -73,7 +81,10 @@ pub(super) fn for_each_new<'a>(
             let same = base.len() - (tree.len() - at);
             while base_at < same {
                 match entry_at(base, base_at, id_length) {
-                    Some((_, next)) => base_at = next,
+                    Some((entry, next)) => {
+                        each(Change::Lost(entry.name));
+                        base_at = next;
+                    }
                     None => base_at = usize::MAX,
                 }
             }
@@ -82,8 +93,13 @@ pub(super) fn for_each_new<'a>(
             }
         }
         let Some((entry, next)) = entry_at(tree, at, id_length) else { return false };
-        each(entry);
+        each(Change::Has(entry));
         at = next;
+    }
+    while base_at < base.len() {
+        let Some((entry, next)) = entry_at(base, base_at, id_length) else { break };
+        each(Change::Lost(entry.name));
+        base_at = next;
     }
     true
 }
@@ -130,7 +146,11 @@ mod tests {
         ] {
             let tree = tree(entries);
             let mut given = Vec::new();
-            assert!(for_each_new(&base, &tree, 20, |entry| given.push(entry.name)));
+            assert!(for_each_change(&base, &tree, 20, |change| {
+                if let Change::Has(entry) = change {
+                    given.push(entry.name);
+                }
+            }));
             let new: Vec<_> = new.iter().map(|name| name.as_bytes()).collect();
             assert!(new.iter().all(|name| given.contains(name)), "{entries:?}: {given:?}");
             assert!(given.len() <= new.len() + 1);
@@ -147,18 +167,32 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn new_entries_and_the_bases_make_up_the_tree(
-            base in proptest::collection::vec((0u8..3, "[a-c]{1,2}"), 0..8),
-            child in proptest::collection::vec((0u8..3, "[a-c]{1,2}"), 0..8),
+        fn the_base_and_the_changes_make_up_the_tree(
+            base in proptest::collection::btree_map("[a-c]{1,2}", 0u8..3, 0..8),
+            child in proptest::collection::btree_map("[a-c]{1,2}", 0u8..3, 0..8),
         ) {
-            let names = |entries: &[(u8, String)]| {
-                tree(&entries.iter().map(|(id, name)| (*id, name.as_str())).collect::<Vec<_>>())
+            let bytes = |entries: &std::collections::BTreeMap<String, u8>| {
+                tree(&entries.iter().map(|(name, id)| (*id, name.as_str())).collect::<Vec<_>>())
             };
-            let (base, child) = (names(&base), names(&child));
-            let mut known = Vec::new();
-            for_each(&base, 20, |entry| known.push((entry.name, entry.id)));
-            for_each_new(&base, &child, 20, |entry| known.push((entry.name, entry.id)));
-            for_each(&child, 20, |entry| assert!(known.contains(&(entry.name, entry.id))));
+            let (base, child) = (bytes(&base), bytes(&child));
+            let mut known = std::collections::BTreeMap::new();
+            for_each(&base, 20, |entry| {
+                known.insert(entry.name, entry.id);
+            });
+            let (mut lost, mut has) = (Vec::new(), Vec::new());
+            for_each_change(&base, &child, 20, |change| match change {
+                Change::Has(entry) => has.push((entry.name, entry.id)),
+                Change::Lost(name) => lost.push(name),
+            });
+            lost.iter().for_each(|name| {
+                known.remove(name);
+            });
+            known.extend(has);
+            let mut all = std::collections::BTreeMap::new();
+            for_each(&child, 20, |entry| {
+                all.insert(entry.name, entry.id);
+            });
+            proptest::prop_assert_eq!(known, all);
         }
     }
 }

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::io::{BufReader, Read};
 
 use custody_contract::Surface;
-use foldhash::fast::RandomState;
 use gix::ObjectId;
 use gix::objs::Kind;
 
 use super::commit::{self, Headed};
+use super::links::Links;
 use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
-use super::tree_entries::{self, Mode, TreeEntry};
+use super::tree_entries::{self, Change, Mode, TreeEntry};
 use super::walk::{From, Visitor};
 use crate::engine::{Engine, Trace};
 use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, scan_reader};
@@ -51,8 +51,8 @@ pub(super) struct Notes {
     pub(super) opaque: u64,
     pub(super) pending: Vec<Pending>,
     pub(super) commits: Vec<CommitRecord>,
-    /// Each name that stands in a tree, once.
-    pub(super) names: HashSet<Box<[u8]>, RandomState>,
+    /// What trees hold, by the thread that read them.
+    pub(super) links: Vec<Links>,
     pub(super) submodules: HashSet<Box<[u8]>>,
     /// What is referred to and not there.
     pub(super) missing: HashSet<ObjectId>,
@@ -67,7 +67,7 @@ impl Notes {
         self.opaque += other.opaque;
         self.pending.extend(other.pending);
         self.commits.extend(other.commits);
-        self.names.extend(other.names);
+        self.links.extend(other.links);
         self.submodules.extend(other.submodules);
         self.missing.extend(other.missing);
         self.unread.extend(other.unread);
@@ -84,16 +84,26 @@ pub(super) struct Reading<'h> {
     pub(super) notes: Notes,
     reported: (u64, u64),
     spare: Vec<Trace>,
+    pub(super) links: Links,
 }
 
 const SURFACE: Surface = Surface::History;
 
 impl<'h> Reading<'h> {
     pub(super) fn new(engine: &'h Engine, store: &'h Store, options: &'h ScanOptions<'h>, done: &'h Marks) -> Self {
-        Reading { store, options, done, worker: Worker::new(engine), notes: Notes::default(), reported: (0, 0), spare: Vec::new() }
+        Reading {
+            store,
+            options,
+            done,
+            worker: Worker::new(engine),
+            notes: Notes::default(),
+            reported: (0, 0),
+            spare: Vec::new(),
+            links: Links::default(),
+        }
     }
 
-    fn read(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], base: Option<&[u8]>) {
+    fn read(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], base: Option<(ObjectIndex, &[u8])>) {
         if !self.done.set(object) {
             return;
         }
@@ -178,28 +188,32 @@ impl<'h> Reading<'h> {
         self.count(bytes);
     }
 
-    fn tree(&mut self, object: ObjectIndex, data: &[u8], base: Option<&[u8]>) {
+    fn tree(&mut self, object: ObjectIndex, data: &[u8], base: Option<(ObjectIndex, &[u8])>) {
         let id_length = self.store.table.kind().len_in_bytes();
-        let each = |entry: TreeEntry<'_>| self.entry(entry);
         let sound = match base {
-            Some(base) => tree_entries::for_each_new(base, data, id_length, each),
-            None => tree_entries::for_each(data, id_length, each),
+            Some((_, base)) => tree_entries::for_each_change(base, data, id_length, |change| match change {
+                Change::Has(entry) => self.entry(entry),
+                Change::Lost(name) => {
+                    let name = self.links.name(name);
+                    self.links.remove(name);
+                }
+            }),
+            None => tree_entries::for_each(data, id_length, |entry| self.entry(entry)),
         };
+        self.links.end(object, base.map(|(base, _)| base));
         if !sound {
             self.notes.unread.push((object, "the tree is not well-formed"));
         }
     }
 
     fn entry(&mut self, entry: TreeEntry<'_>) {
-        if !self.notes.names.contains(entry.name) {
-            self.notes.names.insert(entry.name.into());
-        }
+        let name = self.links.name(entry.name);
         if entry.mode == Mode::Gitlink {
             if !self.notes.submodules.contains(entry.name) {
                 self.notes.submodules.insert(entry.name.into());
             }
-        } else {
-            self.refer(entry.id);
+        } else if let Some(child) = self.refer(entry.id) {
+            self.links.add(child, name);
         }
     }
 
@@ -275,7 +289,7 @@ impl Visitor for Reading<'_> {
         base: bool,
     ) -> Option<Trace> {
         if kind != Kind::Blob {
-            self.read(object, kind, data, from.map(|from| from.data));
+            self.read(object, kind, data, from.map(|from| (from.object, from.data)));
             return None;
         }
         let new = self.done.set(object);

@@ -32,8 +32,14 @@ pub(super) trait Visitor: Send {
     const SEGMENTS: bool;
     /// A decoded object, and how it was made, if it is a version of another. What is known of it is asked for if it
     /// is the `base` of others.
-    fn object(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], from: Option<From<'_, Self::Kept>>, base: bool)
-    -> Option<Self::Kept>;
+    fn object(
+        &mut self,
+        object: ObjectIndex,
+        kind: Kind,
+        data: &[u8],
+        from: Option<From<'_, Self::Kept>>,
+        base: bool,
+    ) -> Option<Self::Kept>;
     /// Takes back what it kept, once all versions have been visited.
     fn take_back(&mut self, kept: Self::Kept);
     /// A file too large to decode in memory, as a reader of the deflated stream of `size` bytes that it is stored as.
@@ -42,6 +48,7 @@ pub(super) trait Visitor: Send {
 
 /// The object, of the same kind, that a pack stores another as a delta against.
 pub(super) struct From<'b, K> {
+    pub(super) object: ObjectIndex,
     pub(super) data: &'b [u8],
     pub(super) kept: Option<&'b K>,
     /// Which parts of the other are copies, if the visitor wants to know.
@@ -50,6 +57,7 @@ pub(super) struct From<'b, K> {
 
 /// An object that versions of it are made from.
 struct Base<K> {
+    object: ObjectIndex,
     data: Vec<u8>,
     kept: Option<K>,
 }
@@ -231,6 +239,7 @@ impl<'w, V: Visitor> Walk<'w, V> {
         let mut kept = None;
         if decoded == Ok(Decoded::InMemory) {
             let from = base.as_ref().map(|base| From {
+                object: base.object,
                 data: &base.data,
                 kept: base.kept.as_ref(),
                 segments: self.segments.as_slice(),
@@ -246,7 +255,7 @@ impl<'w, V: Visitor> Walk<'w, V> {
         if heavy == NONE {
             self.keep_spare(data);
         } else {
-            self.frames.push(Frame { kind, base: Arc::new(Base { data, kept }), light, heavy });
+            self.frames.push(Frame { kind, base: Arc::new(Base { object, data, kept }), light, heavy });
         }
     }
 

@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn every_match_of_a_builtin_pattern_contains_a_keyword() {
-        let unsure: Vec<String> = RuleSet::builtin().iter().filter(|r| r.shape.lead.is_none()).map(|r| r.id.to_string()).collect();
+        let unsure: Vec<String> =
+            RuleSet::builtin().iter().filter(|r| r.shape.lead.is_none()).map(|r| r.id.to_string()).collect();
         assert!(unsure.is_empty(), "{unsure:?}: complete the keywords, or the engine has to look far around them");
     }
 

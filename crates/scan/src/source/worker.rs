@@ -107,13 +107,7 @@ impl<'e> Worker<'e> {
         self.give(window, cursor, own, sink);
     }
 
-    fn give(
-        &mut self,
-        window: &[u8],
-        cursor: &mut Cursor,
-        own: std::ops::Range<usize>,
-        sink: &mut dyn FnMut(Found),
-    ) {
+    fn give(&mut self, window: &[u8], cursor: &mut Cursor, own: std::ops::Range<usize>, sink: &mut dyn FnMut(Found)) {
         if self.matches.is_empty() {
             return;
         }
