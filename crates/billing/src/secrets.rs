@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use custody_contract::{Finding, FindingStatus, Occurrence, Surface};
 
 use crate::detect::{Detection, SecretDetector};
-use crate::json::{Document, Member, Node, Spot, Value};
+use crate::flat::{Flat, Piece};
+use crate::json::{Document, Node, Spot};
 use crate::problem::{Fault, Faults, safe_name};
 
 /// Searches a document three ways: as it stands, with every string unescaped beside its key, and with neighbours
-/// joined, since a secret may be split over two strings.
+/// joined, since a secret may be split over several strings, wherever they stand.
 pub(crate) fn search(
     name: &str,
     document: &Document<'_>,
@@ -18,16 +19,18 @@ pub(crate) fn search(
 ) -> Vec<Finding> {
     let mut search = Search { name, document, faults, seen: BTreeSet::new(), findings: Vec::new() };
     if let Some(root) = &document.root {
-        let mut flat = Flat::default();
-        flat.node(root, None);
+        let flat = Flat::of(root);
         for detection in detector.detect(flat.text.as_bytes()) {
             if let Some(piece) = flat.piece(detection.start, detection.end) {
                 search.report(piece, detection);
             }
         }
+        let mut known = BTreeSet::new();
         for detection in detector.detect(flat.joined_text.as_bytes()) {
             // What lies in one piece alone was found there, or was weighed there and dropped.
-            if let Some(spot) = flat.across_a_seam(detection.start, detection.end) {
+            if let Some(spot) = flat.across_a_seam(detection.start, detection.end)
+                && known.insert((detection.finding.rule.clone(), detection.finding.fingerprint))
+            {
                 search.report(Piece::of_spot(spot), detection);
             }
         }
@@ -114,123 +117,5 @@ impl Search<'_, '_> {
         if let Some(key) = self.document.root.as_ref().and_then(|root| find(root, offset)) {
             self.document.mask_key(key);
         }
-    }
-}
-
-/// Where a match belongs.
-#[derive(Clone, Copy)]
-struct Piece {
-    spot: Spot,
-    /// The key that holds the match, if a key does.
-    key: Option<usize>,
-}
-
-impl Piece {
-    fn of_spot(spot: Spot) -> Self {
-        Piece { spot, key: None }
-    }
-}
-
-/// The document with every string unescaped, one `"key": "value"` a line.
-#[derive(Default)]
-struct Flat {
-    text: String,
-    /// Start and end of pieces in `text`, in order, and what they are.
-    pieces: Vec<(usize, usize, Piece)>,
-    /// Neighbouring strings in one, a line each.
-    joined_text: String,
-    joined: Vec<Joined>,
-}
-
-/// One line of joined strings.
-struct Joined {
-    start: usize,
-    /// Where the pieces after the first start, in the whole text.
-    seams: Vec<usize>,
-    end: usize,
-    spot: Spot,
-}
-
-impl Flat {
-    /// Longest line that is made by joining, in bytes.
-    const JOIN: usize = 64 << 10;
-
-    fn node(&mut self, node: &Node, member: Option<&Member>) {
-        match &node.value {
-            Value::String(text) => self.line(member, node, text),
-            Value::Array(items) => {
-                self.join(Spot::of(node), items.iter().filter_map(Node::as_str));
-                items.iter().for_each(|item| self.node(item, member));
-            }
-            Value::Object(members) => {
-                for member in members {
-                    let pair = [Some(member.key.as_str()), member.node.as_str()];
-                    self.join(Spot::of(&member.node), pair.into_iter().flatten());
-                    self.node(&member.node, Some(member));
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => self.line(member, node, ""),
-        }
-        // An object or array under a key still has the key itself looked at.
-        if let (Some(member), Value::Array(_) | Value::Object(_)) = (member, &node.value) {
-            self.line(Some(member), node, "");
-        }
-    }
-
-    fn line(&mut self, member: Option<&Member>, node: &Node, text: &str) {
-        if let Some(member) = member {
-            self.text.push('"');
-            let spot = Spot::at_key(member.key_start);
-            self.piece_of(&member.key, Piece { spot, key: Some(member.key_start) });
-            self.text.push_str("\": ");
-        }
-        self.text.push('"');
-        self.piece_of(text, Piece::of_spot(Spot::of(node)));
-        self.text.push_str("\"\n");
-    }
-
-    fn piece_of(&mut self, text: &str, piece: Piece) {
-        let start = self.text.len();
-        self.text.push_str(text);
-        if !text.is_empty() {
-            self.pieces.push((start, self.text.len(), piece));
-        }
-    }
-
-    fn join<'t>(&mut self, spot: Spot, texts: impl Iterator<Item = &'t str>) {
-        let start = self.joined_text.len();
-        let mut seams = Vec::new();
-        for text in texts.filter(|t| !t.is_empty()) {
-            let at = self.joined_text.len();
-            if at - start + text.len() > Self::JOIN {
-                break;
-            }
-            if at > start {
-                seams.push(at);
-            }
-            self.joined_text.push_str(text);
-        }
-        if seams.is_empty() {
-            self.joined_text.truncate(start);
-            return;
-        }
-        let end = self.joined_text.len();
-        self.joined.push(Joined { start, seams, end, spot });
-        self.joined_text.push('\n');
-    }
-
-    /// The spot of the joined line that a match lies in, if it reaches over a seam.
-    fn across_a_seam(&self, start: usize, end: usize) -> Option<Spot> {
-        let line = self.joined.get(self.joined.partition_point(|j| j.end <= start))?;
-        let inside = line.start <= start && end <= line.end;
-        let across = line.seams.iter().any(|&seam| start < seam && seam < end);
-        (inside && across).then_some(line.spot)
-    }
-
-    /// The piece that a match lies in: the one it ends in, since what comes before is its name.
-    fn piece(&self, start: usize, end: usize) -> Option<Piece> {
-        let index = self.pieces.partition_point(|&(_, piece_end, _)| piece_end <= start);
-        let touched = self.pieces[index..].iter().take_while(|&&(piece_start, ..)| piece_start < end);
-        touched.last().map(|&(.., piece)| piece)
     }
 }

@@ -64,7 +64,7 @@ impl BillingCheck<'_> {
         };
         read(&self.contract.billing_requests, DocumentKind::Request);
         read(&self.contract.billing_handoffs, DocumentKind::Handoff);
-        let findings = merge(packs.findings().chain(documents.iter().flat_map(|d| &d.findings)));
+        let findings = merge_findings(packs.findings().chain(documents.iter().flat_map(|d| &d.findings)));
         let references = packs.references().chain(documents.iter().flat_map(|d| &d.references)).cloned().collect();
         let view = evaluate::View {
             check: self,
@@ -93,7 +93,7 @@ impl BillingCheck<'_> {
 }
 
 /// One finding per secret, with every place.
-fn merge<'f>(all: impl Iterator<Item = &'f Finding>) -> Vec<Finding> {
+pub fn merge_findings<'f>(all: impl Iterator<Item = &'f Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     for finding in all {
         match merged.iter_mut().find(|f| f.fingerprint == finding.fingerprint) {

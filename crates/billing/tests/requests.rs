@@ -270,6 +270,15 @@ fn secrets_are_found_in_keys_escapes_and_pieces() {
         ("escape", with("providerScope", json!({"x": "@"})).to_string().replace('@', &escaped)),
         ("array pieces", with("accountScope", json!([head, tail])).to_string()),
         ("key and value", with("providerScope", json!({ head: tail })).to_string()),
+        ("fields of an object", with("providerScope", json!({"a": head, "b": tail})).to_string()),
+        ("levels", with("providerScope", json!({"a": &key[..7], "b": {"c": &key[7..14], "d": [{"e": &key[14..]}]}})).to_string()),
+        ("far apart", with("providerScope", json!([[head], {"n": 1, "t": tail}])).to_string()),
+        ("bytes", with("providerScope", json!({"type": "Buffer", "data": key.bytes().collect::<Vec<_>>()})).to_string()),
+        ("invisible characters", with("providerScope", json!({"x": key.chars().flat_map(|c| [c, '\u{200b}']).collect::<String>()})).to_string()),
+        (
+            "full width",
+            with("providerScope", json!({"x": key.chars().map(|c| char::from_u32(c as u32 + 0xfee0).expect("a character")).collect::<String>()})).to_string(),
+        ),
         ("truncated document", format!("{{\"accountScope\": [\"{key}\"")),
         (
             "repeated field",

@@ -100,7 +100,7 @@ pub struct ContractArguments {
     /// The environment: local, stage or prod; by default the contract file's, else NODE_ENV's, else prod.
     #[arg(long, short, value_name = "ENVIRONMENT", value_parser = parse_environment)]
     pub env: Option<Environment>,
-    /// A contract file instead of the repository's custody.toml. One outside the change cannot be disarmed by it.
+    /// A contract file instead of the repository's custody.toml. Where there is a base, one of the repository is read there.
     #[arg(long, value_name = "FILE")]
     pub contract: Option<PathBuf>,
 }

@@ -29,25 +29,19 @@ pub struct InForce {
 
 impl InForce {
     /// The repository's contract, another file's, or the base revision's; without a file, the default profile.
+    ///
+    /// A change cannot approve itself: with a base, a file of the repository comes from there, `--contract` or not.
     pub fn load(root: &Path, file: Option<&Path>, base: Option<&BaseTree>) -> Result<InForce, Failure> {
-        let (text, name, revision) = match (file, base) {
-            (Some(file), _) => (Some(read_text(file)?), file.display().to_string(), None),
-            (None, Some(base)) => {
-                let read = base.read(Contract::FILE_NAME).map_err(|error| {
-                    Failure::incomplete(
-                        "cannot read the base revision's contract",
-                        error.to_string(),
-                        "fetch the base revision",
-                    )
-                })?;
-                let text = read.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-                (text, Contract::FILE_NAME.to_owned(), Some(base.commit().to_string()))
+        let (text, name, revision) = match (base, file) {
+            (Some(base), None) => {
+                (of_base(base, Contract::FILE_NAME)?, Contract::FILE_NAME.to_owned(), Some(base.commit()))
             }
-            (None, None) => {
-                let path = root.join(Contract::FILE_NAME);
-                let text = if path.symlink_metadata().is_ok() { Some(read_text(&path)?) } else { None };
-                (text, Contract::FILE_NAME.to_owned(), None)
-            }
+            (Some(base), Some(file)) => match guarded(root, file, base)? {
+                Some((text, name)) => (Some(text), name, Some(base.commit())),
+                None => (Some(read_text(file)?), file.display().to_string(), None),
+            },
+            (None, Some(file)) => (Some(read_text(file)?), file.display().to_string(), None),
+            (None, None) => (own_file(root)?, Contract::FILE_NAME.to_owned(), None),
         };
         let contract = Contract::load(text.as_deref().unwrap_or(""), &name, today()).map_err(Failure::contract)?;
         let origin =
@@ -113,6 +107,75 @@ impl InForce {
             }
         }
         Ok(Engine::new(rules.without(&self.contract.disabled_rules)))
+    }
+}
+
+/// The base's text of a file that a change of the repository could alter, and its name; `None` for a file that stands
+/// elsewhere by its name and by where its links lead.
+fn guarded(root: &Path, file: &Path, base: &BaseTree) -> Result<Option<(String, String)>, Failure> {
+    let read = |directory: &Path, path: &str| match directory == root {
+        true => of_base(base, path),
+        // The repository's top, above the directory that is checked.
+        false => BaseTree::open(directory, &base.commit())
+            .map_err(|error| Failure::incomplete("cannot read the base revision's contract", error.to_string(), FETCH))
+            .and_then(|base| of_base(&base, path)),
+    };
+    let top = root.ancestors().find(|directory| directory.join(".git").exists()).unwrap_or(root);
+    for directory in [root, top] {
+        if let Some(path) = below(directory, file) {
+            let name = if directory == root { path.clone() } else { file.display().to_string() };
+            return match read(directory, &path)? {
+                Some(text) => Ok(Some((text, name))),
+                None => Err(not_at_base(&name)),
+            };
+        }
+    }
+    Ok(None)
+}
+
+const FETCH: &str = "fetch the base revision";
+
+/// The path of `file` relative to `directory`, if it stands below it by its name or by where links lead.
+fn below(directory: &Path, file: &Path) -> Option<String> {
+    let real = file.canonicalize().ok();
+    let parent = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let named = parent.canonicalize().ok().and_then(|parent| Some(parent.join(file.file_name()?)));
+    let path = [named, real].into_iter().flatten().find_map(|p| Some(p.strip_prefix(directory).ok()?.to_owned()))?;
+    Some(path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/"))
+}
+
+fn of_base(base: &BaseTree, name: &str) -> Result<Option<String>, Failure> {
+    let read = base
+        .read(name)
+        .map_err(|error| Failure::incomplete("cannot read the base revision's contract", error.to_string(), FETCH))?;
+    Ok(read.map(|bytes| {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
+    }))
+}
+
+fn not_at_base(name: &str) -> Failure {
+    let diagnostic = Diagnostic::error("base-revision", "the base revision does not have the contract file");
+    let diagnostic = diagnostic.at(Place::file(name)).why("a change cannot bring the contract that it is held to");
+    Failure::usage(diagnostic.fix("merge the file first, name one outside the repository, or check with --base none"))
+}
+
+/// The contract file at the root; `None` without one.
+fn own_file(root: &Path) -> Result<Option<String>, Failure> {
+    let path = root.join(Contract::FILE_NAME);
+    if path.symlink_metadata().is_ok() {
+        return read_text(&path).map(Some);
+    }
+    // Another spelling would leave the repository with the default profile, and nobody would notice.
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let other = entries.map(|entry| entry.file_name()).find(|name| name.eq_ignore_ascii_case(Contract::FILE_NAME));
+    match other {
+        None => Ok(None),
+        Some(other) => {
+            let diagnostic = Diagnostic::error("contract-file", "the contract file's name is spelled in another way");
+            let diagnostic = diagnostic.at(Place::file(other.to_string_lossy())).why("it would not be read");
+            Err(Failure::usage(diagnostic.fix(format!("rename it to {}", Contract::FILE_NAME))))
+        }
     }
 }
 

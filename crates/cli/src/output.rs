@@ -1,5 +1,6 @@
 //! Where reports and errors go: stdout is data, stderr is talk.
 
+use std::error::Error as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,12 +34,14 @@ pub fn emit(
     match &output.output {
         None => {
             let mut out = io::stdout().lock();
-            let rendered = render(report, output.format, &options, &mut out);
+            let rendered = render(report, output.format, &options, &mut out)
+                .and_then(|()| out.flush().map_err(custody_report::RenderError::Write));
             // A reader that has seen enough is no fault of ours.
             if let Err(error) = rendered
                 && !error.is_broken_pipe()
             {
-                return Err(Failure::incomplete("cannot write the report", error.to_string(), "check standard output"));
+                let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                return Err(Failure::incomplete("cannot write the report", why, "check standard output"));
             }
         }
         Some(path) => {
@@ -90,9 +93,13 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic]) {
     }
 }
 
-/// Prints text to stdout; a closed pipe is no fault.
-pub fn print(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+/// Prints text to stdout; a closed pipe is no fault, a full disk is.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::unwritable("standard output", &error)),
+        _ => Ok(()),
+    }
 }
 
 fn terminal_options(colour: ColourChoice, terminal: bool) -> RenderOptions {

@@ -128,19 +128,6 @@ fn every_format_is_well_formed() {
 }
 
 #[test]
-fn init_writes_a_contract_that_can_be_used_and_replaces_nothing() {
-    let repository = clean();
-    run(&repository, &["init"]).expect_status(2);
-    std::fs::remove_file(repository.path("custody.toml")).expect("there");
-    run(&repository, &["init"]).expect_status(0);
-    run(&repository, &["contract", "check"]).expect_status(0);
-    let text = std::fs::read_to_string(repository.path("custody.toml")).expect("text");
-    assert!(text.contains("reference = \"cred://aws/123456789012/readonly\""), "{text}");
-    // Owners are for people to fill in: until then ROT-1 fails.
-    assert_eq!(verdict(&run(&repository, &["check", "--format", "json"]).json(), "ROT-1").0, "fail");
-}
-
-#[test]
 fn a_written_template_keeps_the_contract() {
     let repository = clean();
     std::fs::remove_file(repository.path(".env.example")).expect("there");
@@ -161,4 +148,20 @@ fn every_clause_and_rule_explains_itself() {
     }
     run(&directory, &["explain", "aws-access-key-id"]).expect_status(0);
     run(&directory, &["rules", "test"]).expect_status(0);
+}
+
+#[test]
+fn ficecals_validator_asks_for_the_same_under_every_profile() {
+    let repository = clean();
+    let contract = std::fs::read_to_string(repository.path("custody.toml")).expect("a contract file");
+    for profile in ["ficecal", "custody"] {
+        repository.write("custody.toml", contract.replace("\"ficecal\"", &format!("\"{profile}\"")));
+        let valid = run(&repository, &["billing", "validate", "--ficecal"]);
+        let line = "[billing-canonical-handoff] OK: validated 4 billing tool fixture packs";
+        assert_eq!(valid.expect_status(0).stdout.lines().last(), Some(line), "{profile}");
+    }
+    let path = common::pack("aws", "response.expected.json");
+    let response = std::fs::read_to_string(repository.path(&path)).expect("a response");
+    repository.write(&path, response.replace("aws-readonly-", "aws-other-"));
+    run(&repository, &["billing", "validate", "--ficecal"]).expect_status(1);
 }

@@ -34,6 +34,10 @@ impl FileKind {
         if lower.ends_with(".yaml") || lower.ends_with(".yml") {
             return FileKind::Yaml;
         }
+        // Named templates of charts hold entries of `env` too.
+        if lower.ends_with(".tpl") && path.split('/').rev().nth(1) == Some("templates") {
+            return FileKind::Yaml;
+        }
         if !usage::skip(path) && (usage::is_source(path).is_some() || may_be_a_script(name)) {
             return FileKind::Code;
         }
@@ -113,6 +117,9 @@ fn deployment(path: &str, name: &str) -> Option<Format> {
         if stem == "kustomization" {
             return Some(Format::Kubernetes);
         }
+    }
+    if name == "kustomization" {
+        return Some(Format::Kubernetes);
     }
     let docker = ["dockerfile", "containerfile"];
     docker

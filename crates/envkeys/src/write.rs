@@ -1,17 +1,23 @@
 //! A safe template, and a table of the keys.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use custody_contract::file::{KeyItem, KeyType};
-use custody_contract::{Contract, Environment, FileTree};
+use custody_contract::{Contract, Environment, FileTree, Place, SecretRecogniser};
 
 use crate::check::Survey;
 use crate::key::is_secret_name;
-use crate::usage::is_standard;
+use crate::usage::{is_key, is_standard};
 
 /// A commented template of all declared keys and of what the code reads beyond them. It holds no secret and passes
 /// ENV-1 and ENV-3 itself.
-pub fn example(contract: &Contract, environment: Environment, tree: &dyn FileTree) -> String {
+pub fn example(
+    contract: &Contract,
+    environment: Environment,
+    tree: &dyn FileTree,
+    recogniser: &dyn SecretRecogniser,
+) -> String {
     let survey = Survey::of(contract, tree);
     let mut out = format!(
         "# Environment keys of {environment}. Written by `custody env example`.\n\
@@ -29,24 +35,68 @@ pub fn example(contract: &Contract, environment: Environment, tree: &dyn FileTre
             let _ = writeln!(out, "{}={}", key.name, quoted(&value(key, environment, wanted)));
         }
     }
-    let declared = |name: &str| contract.keys.iter().any(|k| k.name == name);
-    let undeclared: Vec<_> = survey.reads.iter().filter(|(name, _)| !declared(name) && !is_standard(name)).collect();
-    if !undeclared.is_empty() {
-        out.push_str("\n# --- Read by the code, not declared in custody.toml ---\n\n");
-        for (name, place) in undeclared {
-            let _ = writeln!(out, "# {place}\n{name}=");
-        }
-    }
+    undeclared(contract, environment, &survey, recogniser, &mut out);
     out
 }
 
+/// What the code reads, deployment files take, and templates have beyond the declared keys.
+fn undeclared(
+    contract: &Contract,
+    environment: Environment,
+    survey: &Survey,
+    recogniser: &dyn SecretRecogniser,
+    out: &mut String,
+) {
+    // A name can itself be a secret that somebody pasted there; nothing of it is shown then.
+    let declared = |name: &str| {
+        contract.keys.iter().any(|k| k.name == name) || is_standard(name) || recogniser.recognise(name).is_some()
+    };
+    let shown = |place: &str| if recogniser.recognise(place).is_some() { MASKED.to_owned() } else { place.to_owned() };
+    let read = survey.reads.iter().filter(|(name, _)| !declared(name)).map(|(name, place)| (name.as_str(), place));
+    let taken = survey
+        .taken
+        .iter()
+        .filter(|(name, (_, needed))| *needed && !declared(name) && !survey.reads.contains_key(*name));
+    let taken = taken.map(|(name, (place, _))| (name.as_str(), place));
+    let sections: [(&str, Vec<(&str, &Place)>); 2] = [
+        ("Read by the code, not declared in custody.toml", read.collect()),
+        ("Taken by deployment files, not declared in custody.toml", taken.collect()),
+    ];
+    for (title, keys) in sections.iter().filter(|(_, keys)| !keys.is_empty()) {
+        let _ = write!(out, "\n# --- {title} ---\n\n");
+        for (name, place) in keys {
+            let _ = writeln!(out, "# {}\n{name}=", shown(&place.to_string()));
+        }
+    }
+    let entries = survey.templates_of(environment).flat_map(|f| f.document.entries().map(move |e| (f, e)));
+    let left: BTreeMap<&str, &str> = entries
+        .map(|(file, entry)| (entry.key.as_str(), file.path.as_str()))
+        .filter(|(name, _)| is_key(name) && !declared(name) && !survey.reads.contains_key(*name))
+        .filter(|(name, _)| !survey.taken.get(*name).is_some_and(|(_, needed)| *needed))
+        .collect();
+    if !left.is_empty() {
+        out.push_str("\n# --- In a template today, read by no code by name ---\n\n");
+        for (name, path) in left {
+            let _ = writeln!(out, "# {}\n{name}=", shown(path));
+        }
+    }
+}
+
+/// What stands for a path that holds secret material.
+const MASKED: &str = "a name that holds secret material (not shown)";
+
 /// A Markdown table: each key with type, where it is required, where it is set and where it is read.
-pub fn markdown(contract: &Contract, tree: &dyn FileTree) -> String {
+pub fn markdown(contract: &Contract, tree: &dyn FileTree, recogniser: &dyn SecretRecogniser) -> String {
     let survey = Survey::of(contract, tree);
     let mut out = String::from(
         "| key | type | required in | secret | example | description | set in | read in |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
+    // A path or a name can itself be a secret that somebody pasted there; nothing of it is shown then.
+    fn shown_as<'t>(text: &'t str, recogniser: &dyn SecretRecogniser) -> &'t str {
+        if recogniser.recognise(text).is_some() { MASKED } else { text }
+    }
+    let shown = |text| shown_as(text, recogniser);
     let set_in = |name: &str| {
         let templates = survey.templates.iter().filter(|f| f.document.entry(name).is_some()).map(|f| f.path.as_str());
         let deployments = survey.deployments.iter().filter(|f| {
@@ -56,10 +106,12 @@ pub fn markdown(contract: &Contract, tree: &dyn FileTree) -> String {
         let mut paths: Vec<&str> = templates.chain(deployments.map(|f| f.path.as_str())).collect();
         paths.sort_unstable();
         paths.dedup();
-        paths.iter().map(|p| format!("`{}`", cell(p))).collect::<Vec<_>>().join(", ")
+        paths.iter().map(|p| format!("`{}`", cell(shown(p)))).collect::<Vec<_>>().join(", ")
     };
-    let read_in =
-        |name: &str| survey.reads.get(name).map(|p| format!("`{}:{}`", cell(&p.file), p.line)).unwrap_or_default();
+    let read_in = |name: &str| {
+        let place = survey.reads.get(name).or_else(|| survey.taken.get(name).map(|(place, _)| place));
+        place.map(|p| format!("`{}:{}`", cell(shown(&p.file)), p.line)).unwrap_or_default()
+    };
     for key in &contract.keys {
         let required: Vec<&str> = key.required.environments().map(Environment::as_str).collect();
         let example =
@@ -77,7 +129,13 @@ pub fn markdown(contract: &Contract, tree: &dyn FileTree) -> String {
         );
     }
     let declared = |name: &str| contract.keys.iter().any(|k| k.name == name);
-    for name in survey.reads.keys().filter(|n| !declared(n) && !is_standard(n)) {
+    let in_templates = survey.templates.iter().filter(|f| !f.environments.is_empty());
+    let in_templates = in_templates.flat_map(|f| f.document.entries()).map(|e| e.key.as_str());
+    let found: BTreeSet<&str> =
+        survey.reads.keys().chain(survey.taken.keys()).map(String::as_str).chain(in_templates).collect();
+    let listed =
+        |name: &str| is_key(name) && !declared(name) && !is_standard(name) && recogniser.recognise(name).is_none();
+    for name in found.into_iter().filter(|n| listed(n)) {
         let secret = if is_secret_name(name) { "by its name" } else { "" };
         let _ = writeln!(
             out,

@@ -11,6 +11,7 @@ use custody_incident::{Incident, Records, State, Unreadable};
 use custody_scan::baseline::Baseline;
 use custody_scan::source::{BaseTree, SourceError};
 
+use crate::base::Base;
 use crate::input::GateInput;
 
 pub(crate) const CODE: &str = "custody-contract-changed";
@@ -31,10 +32,15 @@ fn changed(what: impl Into<String>, place: Place) -> Diagnostic {
 }
 
 /// Compares base and working tree.
-pub(crate) fn find(input: &GateInput<'_>, base: &BaseTree) -> Result<Changes, SourceError> {
+pub(crate) fn find(input: &GateInput<'_>, base: &Base) -> Result<Changes, SourceError> {
     let mut changes = Changes::default();
     let file = input.contract_file();
-    let before = base.read(file)?;
+    let began = base.began();
+    let before = began.read(file)?;
+    // Where the change began is another commit than what it goes into, its contract may be another too.
+    let text = before.as_deref().map(String::from_utf8_lossy).filter(|_| base.has_moved_on());
+    let began_with = text.and_then(|text| Contract::load(&text, file, input.today).ok());
+    let contract_before = began_with.as_ref().unwrap_or(input.contract);
     let after = input.tree.read(file).ok();
     if before != after {
         match after.map(String::from_utf8) {
@@ -42,8 +48,8 @@ pub(crate) fn find(input: &GateInput<'_>, base: &BaseTree) -> Result<Changes, So
             Some(Err(_)) => changes.broken.push(unusable(file, "it is not UTF-8".into(), None)),
             Some(Ok(text)) => match Contract::load(&text, file, input.today) {
                 Ok(after) => {
-                    contract(input.contract, &after, &text, file, &mut changes.diagnostics);
-                    credentials(input, &after, &text, file, &mut changes.diagnostics);
+                    contract(contract_before, &after, &text, file, &mut changes.diagnostics);
+                    credentials(input, contract_before, &after, &text, file, &mut changes.diagnostics);
                 }
                 Err(problems) => changes
                     .broken
@@ -51,8 +57,8 @@ pub(crate) fn find(input: &GateInput<'_>, base: &BaseTree) -> Result<Changes, So
             },
         }
     }
-    baseline(input, base, &mut changes.diagnostics)?;
-    rule_files(input, base, &mut changes.diagnostics)?;
+    baseline(input, began, &mut changes.diagnostics)?;
+    rule_files(input, began, &mut changes.diagnostics)?;
     Ok(changes)
 }
 
@@ -162,8 +168,14 @@ fn surfaces(before: &Contract, after: &Contract, text: &str, file: &str, out: &m
     }
 }
 
-fn credentials(input: &GateInput<'_>, after: &Contract, text: &str, file: &str, out: &mut Vec<Diagnostic>) {
-    let before = input.contract;
+fn credentials(
+    input: &GateInput<'_>,
+    before: &Contract,
+    after: &Contract,
+    text: &str,
+    file: &str,
+    out: &mut Vec<Diagnostic>,
+) {
     let shown = |reference| crate::rotation::shown(reference, input.engine);
     for (index, item) in after.credentials.iter().enumerate() {
         let verb = match before.credentials.iter().find(|c| c.reference == item.reference) {
@@ -226,16 +238,14 @@ fn rule_files(input: &GateInput<'_>, base: &BaseTree, out: &mut Vec<Diagnostic>)
     Ok(())
 }
 
-/// Records as they count: an incident that is not closed in the base stays so, whatever the change did to its record.
-pub(crate) fn incidents(
-    base: &BaseTree,
-    directory: &str,
-    records: &mut Records,
-) -> Result<Vec<Diagnostic>, SourceError> {
+/// Records as they count: an incident that is not closed in what the change goes into stays so, whatever the change did
+/// to its record.
+pub(crate) fn incidents(base: &Base, directory: &str, records: &mut Records) -> Result<Vec<Diagnostic>, SourceError> {
     let mut out = Vec::new();
     let prefix = format!("{directory}/");
-    for path in base.paths()?.into_iter().filter(|p| p.starts_with(&prefix) && p.ends_with(".toml")) {
-        let Some(content) = base.read(&path)? else { continue };
+    let target = base.in_force();
+    for path in target.paths()?.into_iter().filter(|p| p.starts_with(&prefix) && p.ends_with(".toml")) {
+        let Some(content) = target.read(&path)? else { continue };
         let Some(before) = String::from_utf8(content).ok().and_then(|t| custody_incident::parse(&t).ok()) else {
             // Unreadable is open. One that the tree can read was put right; one that is gone was not.
             let named = |i: &Incident| path.ends_with(&format!("/{}", i.id.file_name()));
@@ -261,6 +271,10 @@ pub(crate) fn incidents(
             Some(_) => continue,
             None => {
                 records.incidents.push(before.clone());
+                // Opened after the change began: it is open here too, and the change did nothing to it.
+                if base.began().read(&path)?.is_none() {
+                    continue;
+                }
                 "deletes the record of"
             }
         };

@@ -1,14 +1,15 @@
 //! CRED-1 to CRED-4: requests carry references only, and references carry no secret.
 
+use custody_billing::BillingOutcome;
 use custody_contract::{CredentialRef, Diagnostic, Evaluation, SecretRecogniser, Surface};
 
 use crate::decision::count;
 use crate::input::GateInput;
-use crate::parts::{BillingPart, EnvPart, both};
+use crate::parts::{EnvPart, both};
 use crate::surfaces::Seen;
 
 /// CRED-1: what the billing crate says, and the findings in requests that it handed over.
-pub(crate) fn no_raw_secrets(billing: &BillingPart, seen: &Seen<'_>) -> Evaluation {
+pub(crate) fn no_raw_secrets(billing: &BillingOutcome, seen: &Seen<'_>) -> Evaluation {
     let mut evaluation = billing.cred1.clone();
     // A finding that the contract lets pass makes the clause hold; one that blocks makes it fail, once.
     evaluation.findings.retain(|f| seen.findings.iter().all(|known| known.fingerprint != *f));
@@ -19,7 +20,7 @@ pub(crate) fn no_raw_secrets(billing: &BillingPart, seen: &Seen<'_>) -> Evaluati
 }
 
 /// CRED-4: references in requests, in templates and in the rotation registry.
-pub(crate) fn opaque_references(input: &GateInput<'_>, env: &EnvPart, billing: &BillingPart) -> Evaluation {
+pub(crate) fn opaque_references(input: &GateInput<'_>, env: &EnvPart, billing: &BillingOutcome) -> Evaluation {
     both(both(billing.cred4.clone(), env.cred4.clone()), registry(input))
 }
 

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use custody_billing::BillingOutcome;
 use custody_contract::file::{Clause, Waiver};
 use custody_contract::{
     CredentialRef, Evaluation, Finding, Fingerprint, Place, Report, ReportKind, Severity, Surface, Tool,
 };
 
+use crate::base::Base;
 use crate::decision::{Judged, decide, judge};
 use crate::input::{GateError, GateInput};
-use crate::parts::{BillingPart, EnvPart, merge_findings};
+use crate::parts::{EnvPart, merge_findings};
 use crate::search::{HistorySeen, search};
 use crate::surfaces::{Seen, bearing};
 use crate::{allowances, billing, changes, cred, env, rotation, validation, waivers};
@@ -32,7 +34,7 @@ pub fn evaluate(input: &GateInput<'_>) -> Result<Report, GateError> {
 pub(crate) fn evaluate_parts(
     input: &GateInput<'_>,
     env: EnvPart,
-    mut billing: BillingPart,
+    mut billing: BillingOutcome,
 ) -> Result<Report, GateError> {
     let mut diagnostics = input.contract.notes.clone();
     let changes = input.base.map(|base| changes::find(input, base)).transpose()?.unwrap_or_default();
@@ -41,9 +43,9 @@ pub(crate) fn evaluate_parts(
     let mut searched = search(input)?;
     let mut findings = std::mem::take(&mut searched.findings);
     merge_findings(&mut findings, std::mem::take(&mut billing.findings));
-    diagnostics.extend(allowances::settle(&mut findings, input.engine, input.base));
+    diagnostics.extend(allowances::settle(&mut findings, input.engine, input.base.map(Base::in_force)));
     let mut used = BTreeSet::new();
-    let accepted = waivers::read_baseline(&input.contract.baseline, input.base, input.tree);
+    let accepted = waivers::read_baseline(&input.contract.baseline, input.base.map(Base::in_force), input.tree);
     diagnostics.extend(waivers::apply(input, &accepted.baseline, &mut findings, &mut used));
 
     // The accounts of the other crates are reported beside the scan's, and judged by those crates' own evaluations.
@@ -89,7 +91,7 @@ pub(crate) fn evaluate_parts(
         clauses: judged.into_iter().map(|j| j.verdict).collect(),
         findings,
         diagnostics,
-        coverage: coverage.into_iter().chain(env.coverage).chain(billing.coverage).collect(),
+        coverage: coverage.into_iter().chain(env.coverage).chain([billing.coverage]).collect(),
         incidents: response.incidents,
     })
 }
@@ -99,7 +101,7 @@ struct Clauses<'a> {
     input: &'a GateInput<'a>,
     seen: Seen<'a>,
     env: &'a EnvPart,
-    billing: &'a BillingPart,
+    billing: &'a BillingOutcome,
     history: &'a HistorySeen,
     rot2: Evaluation,
     rot3: Evaluation,

@@ -135,7 +135,7 @@ fn about_environment(id: &str) -> About {
 fn about_rotation(id: &str) -> About {
     match id {
         "ROT-1" => (
-            "the [[credential]] entries that the environment can reach, and every reference that is used. A day is a civil day; the window's last day is inside. Does not apply without credentials and references.",
+            "the [[credential]] entries that the environment can reach, and every reference that templates, deployment files and requests use; one in code without an entry is a warning. A day is a civil day; the window's last day is inside. Does not apply without credentials and references.",
             "never: what is not documented fails",
             &["[[credential]] owner, contact, window, grace, procedure, last-rotation, environments"],
             &["custody check --env prod"],

@@ -4,8 +4,11 @@ use std::path::Path;
 use custody_contract::{Contract, ContractOrigin, Environment, EnvironmentSource, FileTree};
 use custody_incident::{IncidentError, IncidentMode};
 use custody_scan::engine::Engine;
-use custody_scan::source::{BaseTree, Progress, SourceError};
+use custody_scan::source::{Progress, SourceError};
+
 use jiff::{Timestamp, civil::Date};
+
+use crate::base::Base;
 
 /// What the gate evaluates.
 #[derive(Clone, Copy)]
@@ -34,7 +37,7 @@ pub struct GateInput<'a> {
     /// The moment of the check.
     pub now: Timestamp,
     /// What the change is measured against.
-    pub base: Option<&'a BaseTree>,
+    pub base: Option<&'a Base>,
     /// The live process environment, where it is to be checked.
     pub process: Option<&'a BTreeMap<String, String>>,
     /// Whether incident records are written.

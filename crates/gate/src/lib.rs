@@ -17,6 +17,7 @@ mod explain;
 mod input;
 mod parts;
 mod propose;
+mod references;
 mod rotation;
 mod search;
 mod surfaces;
@@ -25,7 +26,7 @@ mod tests;
 mod validation;
 mod waivers;
 
-pub use base::{BaseSpec, Reach, detect_base, open_base};
+pub use base::{Base, BaseSpec, Reach, ci_system, detect_base, open_base};
 pub use decision::{Judged, decide, judge};
 pub use evaluate::evaluate;
 pub use explain::{Explanation, explain};

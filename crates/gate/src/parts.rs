@@ -1,4 +1,4 @@
-//! What the domain crates say, in the gate's own terms.
+//! What the environment keys' crate says in the gate's own terms, and joining what several crates say.
 
 use custody_contract::{Coverage, CredentialRef, Diagnostic, Evaluation, Finding, Place};
 
@@ -12,22 +12,6 @@ pub(crate) struct EnvPart {
     pub cred4: Evaluation,
     pub references: Vec<(CredentialRef, Place)>,
     pub notices: Vec<Diagnostic>,
-    pub coverage: Vec<Coverage>,
-}
-
-/// What the billing crate says.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct BillingPart {
-    pub cred1: Evaluation,
-    pub cred2: Evaluation,
-    pub cred3: Evaluation,
-    pub cred4: Evaluation,
-    pub bill1: Evaluation,
-    pub bill2: Evaluation,
-    pub bill3: Evaluation,
-    pub val1: Evaluation,
-    pub findings: Vec<Finding>,
-    pub references: Vec<(CredentialRef, Place)>,
     pub coverage: Vec<Coverage>,
 }
 

@@ -16,6 +16,7 @@ use crate::changes;
 use crate::context;
 use crate::decision::count;
 use crate::input::{GateError, GateInput};
+use crate::references;
 use crate::surfaces::Seen;
 
 /// ROT-1.
@@ -29,11 +30,13 @@ pub(crate) fn registry(input: &GateInput<'_>, references: &[(CredentialRef, Plac
         let below = format!("{path}/");
         input.tree.paths().iter().any(|p| p == path || p.starts_with(&below)) || input.tree.read(path).is_ok()
     };
+    let code = references::in_code(input.tree, input.contract, input.engine);
     custody_rotation::evaluate(RotationCheck {
         contract: input.contract,
         environment: input.environment,
         today: input.today,
         references,
+        code: &code,
         contract_file: file,
         locate: &locate,
         procedure_exists: &exists,

@@ -23,6 +23,9 @@ pub struct RotationCheck<'a> {
     /// Every reference that templates, deployment files and requests use, with its place. One that stands only in
     /// another environment's templates or deployment files does not count here.
     pub references: &'a [(CredentialRef, Place)],
+    /// Every reference that code names, with its place. Code may name what it never resolves, so one without an entry
+    /// is a warning.
+    pub code: &'a [(CredentialRef, Place)],
     /// What the contract file is called in messages.
     pub contract_file: &'a str,
     /// Where a field of the credential with this index stands in the contract file; the entry itself where the field
@@ -40,7 +43,7 @@ pub struct RotationCheck<'a> {
 /// contract asks for them "before production cutover" only.
 pub fn evaluate(check: RotationCheck<'_>) -> Evaluation {
     let used = Used::new(&check);
-    if check.contract.credentials.is_empty() && used.places.is_empty() {
+    if check.contract.credentials.is_empty() && used.places.is_empty() && check.code.is_empty() {
         return Evaluation::not_applicable(format!(
             "{} registers no credential and nothing that {} uses names a credential reference",
             check.contract_file, check.environment
@@ -52,20 +55,22 @@ pub fn evaluate(check: RotationCheck<'_>) -> Evaluation {
         let mut entry = Entry { check: &check, index, item, problems: &mut evaluation.problems };
         let listed = item.environments.is_empty() || item.environments.contains(&check.environment);
         let place = used.places.get(&item.reference);
-        let here = place.filter(|u| u.binding);
-        if listed || here.is_some() {
+        let contradicting = place.filter(|usage| !listed && entry.contradicts(usage));
+        if listed || contradicting.is_some() {
             reachable += 1;
             entry.documented();
             entry.rotated();
         }
-        if let Some(usage) = here.filter(|_| !listed) {
-            entry.reached_although_unlisted(usage.place);
+        if let Some(usage) = contradicting {
+            entry.left_out(usage.place);
         }
-        if place.is_none() && !used.elsewhere.contains_key(&item.reference) {
+        if place.is_none() && !used.elsewhere.contains_key(&item.reference) && !used.code.contains_key(&item.reference)
+        {
             entry.unused();
         }
     }
     unregistered(&check, &used, &mut evaluation.problems);
+    unregistered_in_code(&check, &used, &mut evaluation.problems);
     evaluation.saw(
         format!("rotation registry of {}", check.contract_file),
         format!(
@@ -78,6 +83,10 @@ pub fn evaluate(check: RotationCheck<'_>) -> Evaluation {
         "credential references in templates, deployment files and requests",
         format!("{} in {}", count(used.places.len(), "reference"), count(used.uses, "place")),
     );
+    if !used.code.is_empty() {
+        let amount = format!("{} in {}", count(used.code.len(), "reference"), count(check.code.len(), "place"));
+        evaluation.saw("credential references in code", amount);
+    }
     evaluation
 }
 
@@ -91,12 +100,16 @@ struct Usage<'a> {
 struct Used<'a> {
     places: BTreeMap<&'a CredentialRef, Usage<'a>>,
     elsewhere: BTreeMap<&'a CredentialRef, &'a Place>,
+    code: BTreeMap<&'a CredentialRef, &'a Place>,
     uses: usize,
 }
 
 impl<'a> Used<'a> {
     fn new(check: &RotationCheck<'a>) -> Self {
-        let mut used = Used { places: BTreeMap::new(), elsewhere: BTreeMap::new(), uses: 0 };
+        let mut used = Used { places: BTreeMap::new(), elsewhere: BTreeMap::new(), code: BTreeMap::new(), uses: 0 };
+        for (reference, place) in check.code {
+            used.code.entry(reference).or_insert(place);
+        }
         for (reference, place) in check.references {
             let belongs = |environment| {
                 let item = check.contract.environments.get(environment);
@@ -181,6 +194,13 @@ impl Entry<'_, '_> {
     fn rotated(&mut self) {
         let level = gravity(self.check.environment);
         let reference = (self.check.shown)(&self.item.reference);
+        if let (Some(window), Some(grace)) = (self.item.window, self.item.grace)
+            && grace > window
+        {
+            let what = format!("the grace period of {reference} is longer than its window");
+            let why = format!("grace {grace}, window {window}: what is always in grace is never overdue");
+            self.say(level, "grace", what, why, "shorten the grace period to what a rotation takes");
+        }
         let Some(last) = self.item.last_rotation else {
             return self.missing("last-rotation", Field::Missing, "rotate it, or add the date on which it was issued");
         };
@@ -224,15 +244,25 @@ impl Entry<'_, '_> {
         }
     }
 
-    fn reached_although_unlisted(&mut self, place: &Place) {
+    /// Whether a use says that the environment reaches a credential whose entry leaves it out.
+    ///
+    /// A template or deployment file of the environment does. A request may be sent in any environment and is judged as
+    /// one of this: an entry for `prod` covers it in `stage` as well, one for `stage` does not cover it in `prod`.
+    fn contradicts(&self, usage: &Usage<'_>) -> bool {
+        usage.binding
+            || self.check.environment.is_release()
+                && self.item.environments.iter().all(|listed| *listed < self.check.environment)
+    }
+
+    fn left_out(&mut self, place: &Place) {
         let environment = self.check.environment;
-        let what = format!(
-            "{} is used in {environment} and its entry leaves {environment} out",
-            (self.check.shown)(&self.item.reference)
-        );
-        let why = format!("{place} names it");
-        let fix = format!("add \"{environment}\" to environments, or use another credential there");
-        self.say(Level::Warning, "environments", what, why, fix);
+        let names: Vec<&str> = self.item.environments.iter().map(|e| e.as_str()).collect();
+        let names = names.join(" and ");
+        let reference = (self.check.shown)(&self.item.reference);
+        let what = format!("{reference} is used in {environment} and its entry is for {names} only");
+        let why = format!("{place} names it; for {environment} nobody has documented its owner and rotation");
+        let fix = format!("add \"{environment}\" to its environments, or use a credential of {environment} there");
+        self.say(Level::Error, "environments", what, why, fix);
     }
 
     fn unused(&mut self) {
@@ -261,6 +291,27 @@ fn unregistered(check: &RotationCheck<'_>, used: &Used<'_>, problems: &mut Vec<D
     }
 }
 
+/// At most so many references of code are named one by one.
+const SHOWN_IN_CODE: usize = 10;
+
+fn unregistered_in_code(check: &RotationCheck<'_>, used: &Used<'_>, problems: &mut Vec<Diagnostic>) {
+    let known = |reference: &CredentialRef| {
+        used.places.contains_key(reference) || check.contract.credentials.iter().any(|c| c.reference == *reference)
+    };
+    let unknown: Vec<_> = used.code.iter().filter(|(reference, _)| !known(reference)).collect();
+    for (reference, place) in unknown.iter().take(SHOWN_IN_CODE) {
+        let what = format!("{} is named in code and not registered", (check.shown)(reference));
+        let fix = format!("add a [[credential]] entry to {}, or remove it if nothing resolves it", check.contract_file);
+        let why = "if the code resolves it, nobody is named who rotates it, and when";
+        problems.push(Diagnostic::warning(CLAUSE, what).at((**place).clone()).why(why).fix(fix));
+    }
+    if unknown.len() > SHOWN_IN_CODE {
+        let more = count(unknown.len() - SHOWN_IN_CODE, "more reference");
+        let what = format!("{more} in code are not registered");
+        problems.push(Diagnostic::warning(CLAUSE, what).at((*unknown[SHOWN_IN_CODE].1).clone()));
+    }
+}
+
 fn gravity(environment: Environment) -> Level {
     if environment.is_release() { Level::Error } else { Level::Warning }
 }
@@ -286,132 +337,4 @@ fn shown(window: Option<custody_contract::file::Window>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::civil::date;
-
-    use super::*;
-
-    const FULL: &str = "[[credential]]\nreference = \"cred://aws/prod/readonly\"\nowner = \"finops\"\ncontact = \"#finops\"\nwindow = \"90d\"\ngrace = \"7d\"\nprocedure = \"docs/rotation.md#aws\"\nlast-rotation = 2026-10-01\n";
-
-    fn run_on(toml: &str, environment: Environment, used: &[(&str, &str)], today: Date) -> Evaluation {
-        let contract = Contract::load(toml, "custody.toml", today).expect("valid");
-        let references: Vec<_> =
-            used.iter().map(|(r, f)| (CredentialRef::parse(r).expect("valid"), Place::at(*f, 3, 1))).collect();
-        evaluate(RotationCheck {
-            contract: &contract,
-            environment,
-            today,
-            references: &references,
-            contract_file: "custody.toml",
-            locate: &|index, field| {
-                Some(Place { pointer: Some(format!("/{index}/{field}")), ..Place::at("custody.toml", 1, 1) })
-            },
-            procedure_exists: &|path| path == "docs/rotation.md",
-            shown: &CredentialRef::to_string,
-        })
-    }
-
-    fn run(toml: &str, environment: Environment, used: &[(&str, &str)]) -> Evaluation {
-        run_on(toml, environment, used, date(2026, 11, 24))
-    }
-
-    fn levels(evaluation: &Evaluation) -> Vec<(Level, &str)> {
-        evaluation.problems.iter().map(|p| (p.level, p.what.as_str())).collect()
-    }
-
-    const USED: &[(&str, &str)] = &[("cred://aws/prod/readonly", ".env.prod.example")];
-
-    #[test]
-    fn a_complete_entry_holds() {
-        let evaluation = run(FULL, Environment::Prod, USED);
-        assert_eq!(levels(&evaluation), []);
-        assert!(!evaluation.fails() && evaluation.evidence.len() == 2);
-    }
-
-    #[test]
-    fn each_missing_field_is_an_error_in_prod_and_a_warning_in_local() {
-        for name in ["owner", "contact", "window", "procedure", "last-rotation"] {
-            let text: String = FULL.lines().filter(|l| !l.starts_with(name)).map(|l| format!("{l}\n")).collect();
-            let evaluation = run(&text, Environment::Prod, USED);
-            let what = format!("cred://aws/prod/readonly has no {name}");
-            assert_eq!(levels(&evaluation), [(Level::Error, what.as_str())]);
-            let place = evaluation.problems[0].place.as_ref().expect("a place");
-            assert_eq!(place.pointer.as_deref(), Some(format!("/0/{name}").as_str()));
-            let evaluation = run(&text, Environment::Local, USED);
-            assert!(evaluation.problems.iter().any(|p| p.what == what && p.level == Level::Warning));
-            assert!(!evaluation.fails());
-        }
-    }
-
-    #[test]
-    fn a_placeholder_is_no_owner() {
-        let evaluation = run(&FULL.replace("finops\"\nco", "TODO\"\nco"), Environment::Prod, USED);
-        assert!(evaluation.fails(), "{:?}", evaluation.problems);
-    }
-
-    #[test]
-    fn overdue_fails_and_grace_and_due_soon_warn() {
-        for (today, expected) in [
-            (date(2026, 12, 15), None),
-            (date(2026, 12, 16), Some(Level::Warning)),
-            (date(2026, 12, 31), Some(Level::Warning)),
-            (date(2027, 1, 6), Some(Level::Warning)),
-            (date(2027, 1, 7), Some(Level::Error)),
-            (date(2026, 9, 30), Some(Level::Error)),
-        ] {
-            let evaluation = run_on(FULL, Environment::Prod, USED, today);
-            assert_eq!(evaluation.problems.first().map(|p| p.level), expected, "{today}");
-        }
-    }
-
-    #[test]
-    fn a_procedure_that_is_not_there_fails_and_a_url_is_taken_as_given() {
-        for (procedure, fails) in [
-            ("docs/other.md", true),
-            ("../docs/rotation.md", true),
-            ("call Bob", true),
-            ("https://wiki.example.com/rotate", false),
-            ("./docs/rotation.md", false),
-        ] {
-            let evaluation = run(&FULL.replace("docs/rotation.md#aws", procedure), Environment::Prod, USED);
-            assert_eq!(evaluation.fails(), fails, "{procedure}");
-        }
-    }
-
-    #[test]
-    fn a_reference_without_an_entry_is_an_error_in_stage_and_prod() {
-        let other: &[(&str, &str)] = &[("cred://gcp/all/readonly", "tests/request.json")];
-        assert!(run("", Environment::Prod, other).fails());
-        assert!(run("", Environment::Stage, other).fails());
-        let local = run("", Environment::Local, other);
-        assert_eq!(levels(&local), [(Level::Warning, "cred://gcp/all/readonly is used and not registered")]);
-    }
-
-    #[test]
-    fn a_reference_of_another_environments_template_counts_only_there() {
-        let local: &[(&str, &str)] = &[("cred://gcp/local/readonly", ".env.example")];
-        assert!(run("", Environment::Prod, local).not_applicable.is_some());
-        assert!(run("", Environment::Local, local).not_applicable.is_none());
-    }
-
-    #[test]
-    fn a_credential_out_of_reach_is_not_asked_for_documentation() {
-        let entry = "[[credential]]\nreference = \"cred://aws/prod/readonly\"\nenvironments = [\"stage\"]\n";
-        let evaluation = run(entry, Environment::Prod, &[("cred://aws/prod/readonly", "deploy/stage/app.yml")]);
-        assert_eq!(levels(&evaluation), []);
-        let evaluation = run(entry, Environment::Prod, USED);
-        assert!(evaluation.fails(), "prod's own template uses it");
-        assert!(evaluation.problems.iter().any(|p| p.level == Level::Warning && p.what.contains("leaves prod out")));
-    }
-
-    #[test]
-    fn an_entry_that_nothing_uses_is_a_note() {
-        let evaluation = run(FULL, Environment::Prod, &[]);
-        assert_eq!(evaluation.problems.iter().map(|p| p.level).collect::<Vec<_>>(), [Level::Note]);
-    }
-
-    #[test]
-    fn nothing_registered_and_nothing_used_does_not_apply() {
-        assert!(run("", Environment::Prod, &[]).not_applicable.is_some());
-    }
-}
+mod tests;

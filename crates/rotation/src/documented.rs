@@ -11,7 +11,7 @@ pub(crate) enum Field {
     Said,
 }
 
-const PLACEHOLDERS: [&str; 15] = [
+const PLACEHOLDERS: [&str; 18] = [
     "todo",
     "tbd",
     "tba",
@@ -27,6 +27,9 @@ const PLACEHOLDERS: [&str; 15] = [
     "changeme",
     "change-me",
     "placeholder",
+    "mailto",
+    "http",
+    "https",
 ];
 
 pub(crate) fn field(value: Option<&str>) -> Field {
@@ -66,7 +69,7 @@ mod tests {
 
     #[test]
     fn answers_to_come_are_no_answers() {
-        for value in ["TODO", "tbd", "<owner>", "N/A", "???", "todo: ask", "-"] {
+        for value in ["TODO", "tbd", "<owner>", "N/A", "???", "todo: ask", "-", "mailto:", "https://"] {
             assert_eq!(field(Some(value)), Field::Placeholder, "{value}");
         }
         for value in [None, Some(""), Some("  \t")] {

@@ -1,5 +1,9 @@
 //! Field names that carry authentication.
 
+use std::borrow::Cow;
+
+use crate::plain::plain;
+
 /// Whole names, without separators and in lower case.
 const NAMES: &str = "\
     accesskey accesskeyid accountkey apikey apikeyid apitoken assertion auth authentication authheader \
@@ -79,7 +83,8 @@ fn carries(words: &[String]) -> bool {
 fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut previous = ' ';
-    let mut chars = name.chars().filter(|c| !is_invisible(*c)).peekable();
+    let name = plain(name).map_or(Cow::Borrowed(name), Cow::Owned);
+    let mut chars = name.chars().peekable();
     while let Some(c) = chars.next() {
         if c.is_alphanumeric() {
             let next_lower = chars.peek().is_some_and(|n| n.is_lowercase());
@@ -98,12 +103,8 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// Characters that hide inside a name.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 pub(super) fn compact(name: &str) -> String {
+    let name = plain(name).map_or(Cow::Borrowed(name), Cow::Owned);
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
@@ -118,7 +119,7 @@ mod tests {
              clientSecret|secretAccessKey|AWS_SECRET_ACCESS_KEY|accessKeyId|awsAccessKeyID|sessionToken|\
              privateKey|private_key_pem|connectionString|sas|sasToken|signature|certificate|webhookUrl|\
              credentials|headers|dbPassword|password2|tokenValue|passwordHash|x-vault-token|client.secret|\
-             client secret|pass\u{200b}word|accountKey|githubToken|serviceAccountKey|dbpassword";
+             client secret|pass\u{200b}word|ａｐｉＫｅｙ|раѕѕword|accountKey|githubToken|serviceAccountKey|dbpassword";
         for name in names.split('|') {
             assert!(is_auth_bearing(name), "{name}");
         }

@@ -47,7 +47,7 @@ fn add(arguments: &BaselineAdd) -> Result<ExitCode, Failure> {
     }
     let added = baseline.accept(&findings, today(), &arguments.reason);
     write(&root, &in_force, &baseline)?;
-    output::print(&format!("Accepted {added} findings in {}.\n", in_force.contract.baseline));
+    output::print(&format!("Accepted {added} findings in {}.\n", in_force.contract.baseline))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -63,7 +63,7 @@ fn prune(path: &Path) -> Result<ExitCode, Failure> {
     if !stale.is_empty() {
         write(&root, &in_force, &baseline)?;
     }
-    output::print(&format!("Removed {} stale entries from {}.\n", stale.len(), in_force.contract.baseline));
+    output::print(&format!("Removed {} stale entries from {}.\n", stale.len(), in_force.contract.baseline))?;
     Ok(ExitCode::SUCCESS)
 }
 

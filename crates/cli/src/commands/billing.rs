@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use custody_billing::{BillingCheck, DocumentOutcome, Mode, Problem, ToolHint, ficecal_validate};
+use custody_billing::{BillingCheck, DocumentOutcome, Mode, Problem, ToolHint, ficecal_validate, merge_findings};
 use custody_contract::{
-    Coverage, Decision, Diagnostic, FileTree, Finding, MemoryTree, ReportKind, SkipReason, Surface,
+    Contract, Coverage, Decision, Diagnostic, FileTree, Finding, MemoryTree, ReportKind, SkipReason, Surface,
 };
 
 use crate::arguments::{BillingCommand, BillingValidate, ColourChoice};
@@ -33,7 +33,9 @@ pub fn run(command: &BillingCommand, colour: ColourChoice) -> Result<ExitCode, F
         mode: if arguments.compat { Mode::Compat } else { Mode::Strict },
     };
     if arguments.ficecal {
-        return ficecal(arguments, &in_force, &check);
+        // FiceCal's validator asks for what FiceCal's tools say, whatever else the repository is held to.
+        let contract = with_ficecal(&in_force.contract);
+        return ficecal(arguments, &BillingCheck { contract: &contract, ..check });
     }
     let mut report = empty_report(ReportKind::BillingValidate, arguments.path.as_deref().unwrap_or(here), started);
     report.tool = tool(Some(&engine));
@@ -44,7 +46,7 @@ pub fn run(command: &BillingCommand, colour: ColourChoice) -> Result<ExitCode, F
         None => validate_documents(arguments, &check)?,
     };
     if arguments.normalise
-        && let Some(code) = print_normalised(&seen.documents)
+        && let Some(code) = print_normalised(&seen.documents)?
     {
         return Ok(code);
     }
@@ -88,7 +90,7 @@ fn validate_packs(directory: &Path, check: &BillingCheck<'_>) -> Result<Seen, Fa
     }
     Ok(Seen {
         problems: outcome.problems().cloned().collect(),
-        findings: merged(outcome.findings().cloned()),
+        findings: merge_findings(outcome.findings()),
         coverage: outcome.coverage.clone(),
         documents: outcome.packs.into_iter().flat_map(|p| p.documents).collect(),
     })
@@ -180,33 +182,37 @@ fn validate_documents(arguments: &BillingValidate, check: &BillingCheck<'_>) -> 
         documents.push(check.validate_bytes(&name, &bytes, hint.as_ref()));
     }
     let problems = documents.iter().flat_map(|d| d.problems.iter().cloned()).collect();
-    let findings = merged(documents.iter().flat_map(|d| d.findings.iter().cloned()));
+    let findings = merge_findings(documents.iter().flat_map(|d| &d.findings));
     Ok(Seen { documents, problems, findings, coverage })
 }
 
-fn merged(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
-    let mut all: Vec<Finding> = Vec::new();
-    for finding in findings {
-        match all.iter_mut().find(|f| f.fingerprint == finding.fingerprint) {
-            Some(known) => known.occurrences.extend(finding.occurrences),
-            None => all.push(finding),
+/// Prints the normalised form of valid requests; `None` if something is wrong, which the report then says.
+fn print_normalised(documents: &[DocumentOutcome]) -> Result<Option<ExitCode>, Failure> {
+    let requests: Option<Vec<_>> = documents.iter().map(|d| d.request.as_ref()).collect();
+    let Some(requests) = requests else { return Ok(None) };
+    for request in requests {
+        output::print(&format!("{:#}\n", serde_json::to_value(request).unwrap_or_default()))?;
+    }
+    Ok(Some(ExitCode::SUCCESS))
+}
+
+/// The contract with FiceCal's packs, and with its adapters in place of those of the same id.
+fn with_ficecal(contract: &Contract) -> Contract {
+    let ficecal = Contract::builtin();
+    let mut contract = contract.clone();
+    if contract.profile != ficecal.profile {
+        contract.adapters.retain(|own| ficecal.adapter(own.id.as_str()).is_none());
+        contract.adapters.splice(0..0, ficecal.adapters);
+        if contract.billing_packs.is_empty() {
+            contract.billing_packs = ficecal.billing_packs;
         }
     }
-    all
+    contract
 }
 
-/// Prints the normalised form of valid requests; `None` if something is wrong, which the report then says.
-fn print_normalised(documents: &[DocumentOutcome]) -> Option<ExitCode> {
-    let requests: Vec<_> = documents.iter().map(|d| d.request.as_ref()).collect::<Option<_>>()?;
-    for request in requests {
-        output::print(&format!("{:#}\n", serde_json::to_value(request).unwrap_or_default()));
-    }
-    Some(ExitCode::SUCCESS)
-}
-
-fn ficecal(arguments: &BillingValidate, in_force: &InForce, check: &BillingCheck<'_>) -> Result<ExitCode, Failure> {
-    let default = in_force.contract.billing_packs.patterns().first().cloned().unwrap_or_default();
-    let directory = arguments.packs.clone().unwrap_or_else(|| default.clone().into());
+fn ficecal(arguments: &BillingValidate, check: &BillingCheck<'_>) -> Result<ExitCode, Failure> {
+    let default = check.contract.billing_packs.patterns().first().cloned().unwrap_or_default();
+    let directory = arguments.packs.clone().unwrap_or_else(|| default.into());
     let (tree, inside): (Box<dyn FileTree>, String) = if directory.is_dir() {
         tree_of(&directory)?
     } else {
@@ -214,6 +220,6 @@ fn ficecal(arguments: &BillingValidate, in_force: &InForce, check: &BillingCheck
     };
     let outcome = ficecal_validate(&*tree, &inside, check);
     output::print_diagnostics(&outcome.problems.iter().map(Diagnostic::from).collect::<Vec<_>>());
-    output::print(&format!("{}\n", outcome.last_line));
+    output::print(&format!("{}\n", outcome.last_line))?;
     Ok(ExitCode::from(outcome.exit))
 }

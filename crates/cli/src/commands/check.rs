@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use custody_contract::Diagnostic;
-use custody_gate::{BaseSpec, GateError, GateInput, HistoryMode, IncidentMode, detect_base, evaluate, open_base};
-use custody_scan::source::{BaseTree, Progress, SourceErrorKind};
+use custody_gate::{
+    Base, BaseSpec, GateError, GateInput, HistoryMode, IncidentMode, ci_system, detect_base, evaluate, open_base,
+};
+use custody_scan::source::{Progress, SourceErrorKind};
 
 use crate::arguments::{Check, ColourChoice};
 use crate::context::{InForce, elapsed_ms, process_environment, root_of, today};
@@ -17,13 +19,17 @@ pub fn run(arguments: &Check, colour: ColourChoice) -> Result<ExitCode, Failure>
     let started = jiff::Timestamp::now();
     let root = root_of(&arguments.path)?;
     let base = base(arguments, &root)?;
-    let in_force = InForce::load(&root, arguments.contract.contract.as_deref(), base.as_ref())?;
+    let in_force_tree = base.as_ref().map(Base::in_force);
+    let in_force = InForce::load(&root, arguments.contract.contract.as_deref(), in_force_tree)?;
     let (environment, environment_source) = in_force.environment(arguments.contract.env)?;
     // The working tree's own contract must be usable too, even where the base's is in force.
     if base.is_some() {
         InForce::load(&root, None, None)?;
+        if in_force.origin.base.is_some() && arguments.contract.contract.is_some() {
+            InForce::load(&root, arguments.contract.contract.as_deref(), None)?;
+        }
     }
-    let engine = in_force.engine(&root, base.as_ref())?;
+    let engine = in_force.engine(&root, in_force_tree)?;
     let tree = working_tree(&root)?;
     let process = arguments.process.then(process_environment);
     let bar = Bar::new();
@@ -50,15 +56,31 @@ pub fn run(arguments: &Check, colour: ColourChoice) -> Result<ExitCode, Failure>
     let mut report = evaluate(&input).map_err(failure)?;
     drop(bar);
     report.duration_ms = elapsed_ms(started);
+    report.diagnostics.extend(unguarded(arguments, base.is_some()));
     output::emit(&report, &arguments.output, colour, Some(&root))
 }
 
+/// In CI, a check that found no base is said to be one: a change could have brought its own waivers.
+fn unguarded(arguments: &Check, has_base: bool) -> Option<Diagnostic> {
+    let system = ci_system(&variable).filter(|_| !has_base && arguments.base.is_none())?;
+    let what = format!("{system} names no base revision for this build");
+    Some(
+        Diagnostic::note("base-revision", what)
+            .why("contract, waivers and baseline are those of the revision that is checked")
+            .fix("for a change, name what it is to go into: --base origin/main; for others, --base none"),
+    )
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// The revision that the change is measured against: the one named, else what the CI system says.
-fn base(arguments: &Check, root: &std::path::Path) -> Result<Option<BaseTree>, Failure> {
+fn base(arguments: &Check, root: &std::path::Path) -> Result<Option<Base>, Failure> {
     let spec = match arguments.base.as_deref() {
         Some("none") => None,
         Some(revision) => Some(BaseSpec::named(revision)),
-        None => detect_base(&|name| std::env::var(name).ok()),
+        None => detect_base(&variable),
     };
     // Git's own words, without colons in a row, are what people look for.
     spec.map(|spec| open_base(root, &spec)).transpose().map_err(|problem| {

@@ -9,8 +9,8 @@ use crate::output;
 
 pub fn run(command: &ContractCommand) -> Result<ExitCode, Failure> {
     match command {
-        ContractCommand::Schema => print_json(&custody_contract::file::contract_schema()),
-        ContractCommand::ReportSchema => print_json(&custody_report::report_schema()),
+        ContractCommand::Schema => print_json(&custody_contract::file::contract_schema())?,
+        ContractCommand::ReportSchema => print_json(&custody_report::report_schema())?,
         ContractCommand::Check(arguments) => {
             let root = root_of(&arguments.path)?;
             let in_force = InForce::load(&root, None, None)?;
@@ -26,12 +26,12 @@ pub fn run(command: &ContractCommand) -> Result<ExitCode, Failure> {
                 contract.credentials.len(),
                 contract.waivers.len(),
                 contract.surfaces.exclusions.len(),
-            ));
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(value: &serde_json::Value) {
-    output::print(&format!("{value:#}\n"));
+fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    output::print(&format!("{value:#}\n"))
 }

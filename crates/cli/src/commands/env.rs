@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use custody_contract::{Contract, Decision, Environment, Evaluation, FileTree, ReportKind};
+use custody_contract::{
+    Contract, Decision, Diagnostic, Environment, Evaluation, FileTree, ReportKind, SecretRecogniser,
+};
 use custody_envkeys::{EnvCheck, check, example, markdown};
 use custody_gate::{decide, judge};
 
@@ -16,9 +18,9 @@ pub fn run(command: &EnvCommand, colour: ColourChoice) -> Result<ExitCode, Failu
     match command {
         EnvCommand::Check(arguments) => run_check(arguments, colour),
         EnvCommand::Example(arguments) => {
-            write(arguments, |contract, environment, tree| example(contract, environment, tree))
+            write(arguments, |contract, environment, tree, secrets| example(contract, environment, tree, secrets))
         }
-        EnvCommand::Doc(arguments) => write(arguments, |contract, _, tree| markdown(contract, tree)),
+        EnvCommand::Doc(arguments) => write(arguments, |contract, _, tree, secrets| markdown(contract, tree, secrets)),
     }
 }
 
@@ -54,6 +56,12 @@ fn run_check(arguments: &EnvCheckArguments, colour: ColourChoice) -> Result<Exit
         let waivers: Vec<_> =
             contract.valid_waivers(today()).filter(|w| w.clause.as_ref() == Some(&clause.id)).collect();
         report.diagnostics.extend(evaluation.problems.iter().cloned());
+        for what in &evaluation.incomplete {
+            let problem = Diagnostic::error(id, what.clone()).why("what was not read cannot be called clean");
+            if !report.diagnostics.iter().any(|d| d.what == *what) {
+                report.diagnostics.push(problem.fix("make it readable, or exclude it with a reason in custody.toml"));
+            }
+        }
         judged.push(judge(clause, evaluation, &waivers, Vec::new()));
     }
     report.decision = decide(&judged);
@@ -67,16 +75,17 @@ fn run_check(arguments: &EnvCheckArguments, colour: ColourChoice) -> Result<Exit
 
 fn write(
     arguments: &EnvWrite,
-    render: impl Fn(&Contract, Environment, &dyn FileTree) -> String,
+    render: impl Fn(&Contract, Environment, &dyn FileTree, &dyn SecretRecogniser) -> String,
 ) -> Result<ExitCode, Failure> {
     let root = root_of(&arguments.path)?;
     let in_force = InForce::load(&root, arguments.contract.contract.as_deref(), None)?;
     let (environment, _) = in_force.environment(arguments.contract.env)?;
-    let text = render(&in_force.contract, environment, &working_tree(&root)?);
+    let engine = in_force.engine(&root, None)?;
+    let text = render(&in_force.contract, environment, &working_tree(&root)?, &engine);
     match &arguments.output {
-        None => output::print(&text),
+        None => output::print(&text)?,
         Some(path) if path.exists() && !arguments.force => {
-            let diagnostic = custody_contract::Diagnostic::error("exists", format!("{} exists", path.display()));
+            let diagnostic = Diagnostic::error("exists", format!("{} exists", path.display()));
             return Err(Failure::usage(
                 diagnostic.why("it may hold what nobody else has").fix("use --force to replace it"),
             ));

@@ -20,20 +20,20 @@ pub fn run(arguments: &Explain) -> Result<ExitCode, Failure> {
         for clause in &contract.clauses {
             let _ = writeln!(text, "{:8} §{:4} {}", clause.id, clause.section, clause.title);
         }
-        output::print(&text);
+        output::print(&text)?;
         return Ok(ExitCode::SUCCESS);
     };
     if let Some(explanation) = explain(&contract, id) {
-        output::print(&clause_text(&explanation));
+        output::print(&clause_text(&explanation))?;
         return Ok(ExitCode::SUCCESS);
     }
     let rules = RuleSet::builtin();
     if let Some(rule) = rules.get(id) {
-        output::print(&rule_text(rule));
+        output::print(&rule_text(rule))?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(text) = built_in_detection(id) {
-        output::print(text);
+        output::print(text)?;
         return Ok(ExitCode::SUCCESS);
     }
     let upper = id.to_uppercase();

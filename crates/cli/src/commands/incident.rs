@@ -23,14 +23,14 @@ pub fn run(command: &IncidentCommand) -> Result<ExitCode, Failure> {
         IncidentCommand::List(_) => list_all(&store),
         IncidentCommand::Show(arguments) => {
             let incident = show(&store, &arguments.id).map_err(|e| failure(&e))?;
-            output::print(&render(&incident));
+            output::print(&render(&incident))?;
             Ok(ExitCode::SUCCESS)
         }
         IncidentCommand::Close(arguments) => {
             let now = jiff::Timestamp::now();
             let incident = close(&store, &arguments.incident.id, &arguments.by, &arguments.reason, now)
                 .map_err(|e| failure(&e))?;
-            output::print(&format!("Closed {}.\n", incident.id));
+            output::print(&format!("Closed {}.\n", incident.id))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -58,7 +58,7 @@ fn list_all(store: &DirectoryStore) -> Result<ExitCode, Failure> {
     if records.incidents.is_empty() && records.unreadable.is_empty() {
         text.push_str("No incidents.\n");
     }
-    output::print(&text);
+    output::print(&text)?;
     let unreadable = |u: &custody_incident::Unreadable| {
         let diagnostic = Diagnostic::error("ROT-2", "an incident record cannot be read and counts as open");
         diagnostic.at(u.place.clone()).why(u.why.clone()).fix("correct the record")

@@ -15,7 +15,7 @@ pub fn run(arguments: &Init) -> Result<ExitCode, Failure> {
     let root = root_of(&arguments.path)?;
     let text = custody_gate::propose(&working_tree(&root)?, &Engine::builtin());
     if arguments.print {
-        output::print(&text);
+        output::print(&text)?;
         return Ok(ExitCode::SUCCESS);
     }
     let path = root.join(Contract::FILE_NAME);
@@ -28,11 +28,13 @@ pub fn run(arguments: &Init) -> Result<ExitCode, Failure> {
     }
     let contract = Contract::load(&text, Contract::FILE_NAME, today()).map_err(Failure::contract)?;
     output::write_file(&path, text.as_bytes())?;
+    let next = if contract.credentials.is_empty() { "Look it over" } else { "Fill in owners and windows" };
     output::print(&format!(
-        "Wrote {} with {} keys and {} credentials. Fill in owners and windows, then run `custody check`.\n",
+        "Wrote {} over profile {}, with {} keys and {} credentials. {next}, then run `custody check`.\n",
         Contract::FILE_NAME,
+        contract.profile,
         contract.keys.len(),
         contract.credentials.len(),
-    ));
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,7 @@ pub fn run(command: &RulesCommand) -> Result<ExitCode, Failure> {
                 let _ = writeln!(text, "{:40} {:8} {} ({})", rule.id, rule.severity, rule.name, rule.provider_name);
             }
             let _ = writeln!(text, "{} rules, digest {}", rules.len(), rules.digest());
-            output::print(&text);
+            output::print(&text)?;
             Ok(ExitCode::SUCCESS)
         }
         RulesCommand::Test { files } => test(files),
@@ -59,7 +59,7 @@ fn test(files: &[PathBuf]) -> Result<ExitCode, Failure> {
             }
         }
     }
-    output::print(&format!("{} rules, {cases} cases, {} failed.\n", tested.len(), problems.len()));
+    output::print(&format!("{} rules, {cases} cases, {} failed.\n", tested.len(), problems.len()))?;
     output::print_diagnostics(&problems);
     Ok(ExitCode::from(if problems.is_empty() { exit::OK } else { exit::BLOCKED }))
 }

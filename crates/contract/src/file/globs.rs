@@ -45,7 +45,7 @@ impl GlobSet {
             }
         }
         let compiled =
-            builder.build().map_err(|e| InvalidGlob { pattern: patterns.join(", "), why: e.kind().to_string() })?;
+            builder.build().map_err(|e| InvalidGlob { pattern: together(&patterns), why: e.kind().to_string() })?;
         Ok(GlobSet { patterns, compiled })
     }
 
@@ -70,9 +70,21 @@ impl GlobSet {
     ///
     /// As [`GlobSet::new`]; does not happen for patterns that each compiled, short of the size limit.
     pub fn union(&self, other: &GlobSet) -> Result<GlobSet, InvalidGlob> {
+        // Compiling is most of what loading a contract costs.
+        if other.is_empty() || self.is_empty() {
+            return Ok(if self.is_empty() { other.clone() } else { self.clone() });
+        }
         let mut all = self.patterns.clone();
         all.extend(other.patterns.iter().filter(|p| !self.patterns.contains(p)).cloned());
         GlobSet::new(all)
+    }
+}
+
+/// Patterns that fail only together, in so few words that a message can hold them.
+fn together(patterns: &[String]) -> String {
+    match patterns {
+        [first, rest @ ..] if !rest.is_empty() => format!("{first}, and {} more", rest.len()),
+        _ => patterns.concat(),
     }
 }
 

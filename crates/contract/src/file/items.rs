@@ -13,7 +13,8 @@ use crate::{ClauseId, CredentialRef, Environment, Fingerprint, Severity};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(title = "custody.toml")]
 pub struct ContractFile {
-    /// Name of the built-in profile that this file adds to; `ficecal` is the default.
+    /// Name of the built-in profile that this file adds to: `custody`, or `ficecal`, which is the default.
+    #[schemars(extend("examples" = ["custody", "ficecal"]))]
     pub contract: Option<String>,
     /// The environment that `custody check` evaluates where `--env` names none: local, stage or prod.
     pub default_environment: Option<Environment>,
@@ -93,7 +94,7 @@ pub struct EnvironmentItem {
 }
 
 /// One environment key.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KeyItem {
     /// The variable's name.
@@ -147,6 +148,11 @@ impl Requirement {
             Requirement::Everywhere(required) => *required,
             Requirement::In(environments) => environments.contains(&environment),
         }
+    }
+
+    /// The environments in which the key is required.
+    pub fn environments(&self) -> impl Iterator<Item = Environment> {
+        Environment::ALL.into_iter().filter(|&e| self.applies_to(e))
     }
 }
 

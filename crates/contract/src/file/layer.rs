@@ -3,14 +3,6 @@
 use crate::file::ContractFile;
 use crate::{Diagnostic, Place};
 
-/// The built-in profiles: name and text.
-pub const PROFILES: [(&str, &str); 1] = [("ficecal", include_str!("../../../../contracts/ficecal.toml"))];
-
-/// The text of a built-in profile.
-pub fn profile(name: &str) -> Option<&'static str> {
-    PROFILES.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
-}
-
 /// Code of every problem with the contract file itself.
 pub(super) const CODE: &str = "contract-file";
 

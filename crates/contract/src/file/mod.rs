@@ -1,4 +1,4 @@
-//! The contract file, `custody.toml`, and the built-in profile that it selects.
+//! The contract file, `custody.toml`, and the built-in profiles, one of which it selects.
 //!
 //! A file is parsed in two steps. [`ContractFile::parse`] reads the text: unknown fields, wrong types, malformed
 //! references, dates, globs and durations are errors that point at line and column. [`Contract::resolve`] lays the
@@ -9,6 +9,8 @@ mod contract;
 mod globs;
 mod items;
 mod layer;
+mod merge;
+mod profile;
 mod scalar;
 mod schema;
 
@@ -21,6 +23,7 @@ pub use items::{
     Adapter, BillingSection, ClauseItem, ContractFile, CredentialItem, Enforcement, EnvironmentItem, EnvironmentTable,
     Exclusion, IncidentSection, KeyItem, KeyType, ReleaseSection, Requirement, ScanSection, SurfaceSection, Waiver,
 };
-pub use layer::{PROFILES, locate, profile};
+pub use layer::locate;
+pub use profile::{PROFILES, profile};
 pub use scalar::{AdapterId, Day, Window};
 pub use schema::contract_schema;

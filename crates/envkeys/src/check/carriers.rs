@@ -2,12 +2,12 @@
 
 use custody_contract::{Diagnostic, Environment, Evaluation, Place};
 
-use super::Context;
 use super::survey::{DeploymentFile, DotenvFile};
-use crate::deploy::{DeployedKey, Format, Source};
+use super::{Context, follow};
+use crate::deploy::{DeployedKey, Format, Source, with_defaults};
 use crate::files::FileKind;
 use crate::key::is_secret_name;
-use crate::template::{Class, Harmless, Unsafe, classify};
+use crate::template::{Class, Harmless, Unsafe, classify, repeats_a_name};
 
 const CODE: &str = "ENV-4";
 
@@ -19,6 +19,7 @@ pub(super) fn evaluate(context: &Context<'_>) -> Evaluation {
     let mut counts = [
         (Format::Compose, 0usize),
         (Format::Kubernetes, 0),
+        (Format::Helm, 0),
         (Format::Workflow, 0),
         (Format::GitLab, 0),
         (Format::Dockerfile, 0),
@@ -27,6 +28,7 @@ pub(super) fn evaluate(context: &Context<'_>) -> Evaluation {
         let Some(format) = file.format else { continue };
         counts.iter_mut().filter(|(f, _)| *f == format).for_each(|(_, n)| *n += 1);
         deployment(context, file, &mut evaluation);
+        secret_files(context, file, &mut evaluation);
     }
     let dotenv = context.survey.carriers.len();
     evaluation.saw("tracked .env files", format!("{dotenv} files"));
@@ -66,7 +68,7 @@ fn dotenv(context: &Context<'_>, file: &DotenvFile, evaluation: &mut Evaluation)
             Class::Placeholder | Class::Harmless(_) => harmless += 1,
         }
     }
-    if unsafe_values == 0 {
+    if unsafe_values == 0 && !makes_a_config_map(context, &file.path) {
         let what = format!("version control tracks {}", file.path);
         let why = format!("no value in it looks like a secret ({harmless} are harmless), but the next one may");
         let problem = Diagnostic::warning(CODE, what).at(Place::file(&file.path)).why(why);
@@ -75,7 +77,15 @@ fn dotenv(context: &Context<'_>, file: &DotenvFile, evaluation: &mut Evaluation)
     }
 }
 
-fn carrier(name: &str, place: Place, reason: &Unsafe) -> Diagnostic {
+/// Whether a kustomization makes a ConfigMap of the file: then it is configuration, and belongs into version control.
+fn makes_a_config_map(context: &Context<'_>, path: &str) -> bool {
+    context.survey.deployments.iter().any(|file| {
+        let sets = file.deployment.sets.iter().filter(|set| !set.secret);
+        sets.flat_map(|set| &set.files).any(|env| follow::joined(&file.path, env).as_deref() == Some(path))
+    })
+}
+
+fn carrier(name: &str, place: Place, reason: &dyn std::fmt::Display) -> Diagnostic {
     Diagnostic::error(CODE, format!("a committed file holds a real value for {name}"))
         .at(place)
         .why(reason.to_string())
@@ -110,10 +120,18 @@ fn literal(
     evaluation: &mut Evaluation,
 ) {
     let Some(text) = key.source.text() else { return };
+    let filled = matches!(key.source, Source::Mixed(_)).then(|| with_defaults(text)).filter(|_| text.contains('-'));
+    let text = filled.as_deref().unwrap_or(text);
     let name = if named || is_secret_name(&key.name) { key.name.as_str() } else { "" };
     // `with: token: …` of a workflow step names its inputs freely: only their values count, unless the name is clear.
-    let class = classify(&context.setting(name, text, environment), context.input.recogniser);
+    let mut class = classify(&context.setting(name, text, environment), context.input.recogniser);
     let place = Place::at(&file.path, key.line, 0);
+    let local = !environment.is_some_and(Environment::is_release);
+    let beside = file.deployment.keys.iter().filter(|k| k.owner == key.owner);
+    let beside = beside.filter_map(|k| Some((k.name.as_str(), k.source.text()?)));
+    if local && class == Class::Unsafe(Unsafe::SecretName) && repeats_a_name(text, beside) {
+        class = Class::Harmless(Harmless::DevelopmentPassword);
+    }
     match class {
         // What stands around references is no secret by its name or look alone.
         Class::Unsafe(Unsafe::UrlPassword) if password_is_a_reference(text) => {}
@@ -179,6 +197,38 @@ fn secret(
                 problem.why("a Secret's manifest in version control is readable by all; Base64 hides nothing");
             evaluation.problems.push(problem.fix("use an external or sealed secret, and rotate the value"));
         }
+    }
+}
+
+/// Files that a Compose file's `secrets` take whole: tracked, they are carriers.
+fn secret_files(context: &Context<'_>, file: &DeploymentFile, evaluation: &mut Evaluation) {
+    for secret in &file.deployment.secret_files {
+        let Some(path) = follow::joined(&file.path, &secret.path) else { continue };
+        let tree = context.input.tree;
+        if tree.paths().binary_search(&path).is_err()
+            || !tree.is_tracked(&path)
+            || context.input.contract.exclusion(&path).is_some()
+        {
+            continue;
+        }
+        let Ok(bytes) = tree.read(&path) else {
+            evaluation.incomplete.push(format!("{path} was not read: it is the Compose secret {}", secret.name));
+            continue;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let class =
+            classify(&context.setting("SECRET", text.trim(), environment_of(&file.path)), context.input.recogniser);
+        if matches!(
+            class,
+            Class::Empty | Class::Placeholder | Class::Harmless(Harmless::Encrypted | Harmless::Reference)
+        ) {
+            continue;
+        }
+        let reason = match class {
+            Class::Unsafe(reason) => reason.to_string(),
+            _ => format!("{} gives its whole content to a service as a secret", file.path),
+        };
+        evaluation.problems.push(carrier(&format!("the Compose secret {}", secret.name), Place::file(&path), &reason));
     }
 }
 

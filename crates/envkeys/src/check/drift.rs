@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use custody_contract::{Diagnostic, Evaluation, Place};
 
+use super::survey::DotenvFile;
 use super::unit::units;
 use super::{Context, list};
+use crate::deploy::Format;
 use crate::usage::is_standard;
 
 const CODE: &str = "ENV-2";
@@ -33,16 +35,21 @@ fn undeclared(context: &Context<'_>, evaluation: &mut Evaluation) {
         let problem = Diagnostic::warning(CODE, what).at(place).why("what is not declared is not checked");
         evaluation.problems.push(problem.fix("declare it in custody.toml under [[key]], or remove it"));
     };
+    // What a deployment takes in from a template is said there.
+    let mut named: BTreeSet<&str> = BTreeSet::new();
     for file in context.survey.templates.iter().filter(|f| !f.environments.is_empty()) {
         let entries: Vec<_> = file.document.entries().filter(|e| unknown(&e.key)).collect();
         let place = entries.first().map_or(Place::file(&file.path), |e| {
             let (line, column) = file.document.position(e.key_span.start);
             Place::at(&file.path, line, column)
         });
-        report(place, &entries.iter().map(|e| e.key.as_str()).collect());
+        let names: BTreeSet<&str> = entries.iter().map(|e| e.key.as_str()).collect();
+        report(place, &names);
+        named.extend(names);
     }
     for unit in units(context).iter().filter(|u| u.takes_part(context)) {
-        let keys: Vec<_> = unit.relevant(context).filter(|(k, _)| unknown(&k.name)).collect();
+        let new = |name: &str| unknown(name) && !named.contains(name);
+        let keys: Vec<_> = unit.relevant(context).filter(|(k, _)| new(&k.name)).collect();
         let place = keys.first().map_or(unit.place.clone(), |(k, file)| Place::at(file, k.line, 0));
         report(place, &keys.iter().map(|(k, _)| k.name.as_str()).collect());
     }
@@ -50,7 +57,9 @@ fn undeclared(context: &Context<'_>, evaluation: &mut Evaluation) {
 
 /// Keys in one template of the contract that another one lacks.
 fn between_templates(context: &Context<'_>, evaluation: &mut Evaluation) {
-    let templates: Vec<_> = context.survey.templates.iter().filter(|f| !f.environments.is_empty()).collect();
+    let survey = context.survey;
+    let compared = |f: &&DotenvFile| !f.environments.is_empty() && survey.base_template(f).is_none();
+    let templates: Vec<_> = survey.templates.iter().filter(compared).collect();
     let all: BTreeSet<&str> = templates.iter().flat_map(|f| f.document.entries()).map(|e| e.key.as_str()).collect();
     if templates.len() > 1 {
         evaluation.saw("templates compared", format!("{} files, {} keys", templates.len(), all.len()));
@@ -85,11 +94,16 @@ fn code(context: &Context<'_>, evaluation: &mut Evaluation) {
         let what = format!("code reads {} more keys that no template declares: {}", names.len(), list(&names));
         evaluation.problems.push(Diagnostic::warning(CODE, what));
     }
+    taken(context, &in_templates, evaluation);
     if survey.reads.is_empty() {
         return;
     }
     for file in survey.templates.iter().filter(|f| !f.environments.is_empty()) {
-        let unread = |key: &str| !survey.reads.contains_key(key) && !is_standard(key);
+        let unread = |key: &str| {
+            // Frameworks and libraries read NODE_ENV by themselves.
+            let read = survey.reads.contains_key(key) || survey.taken.contains_key(key) || key == "NODE_ENV";
+            !read && !is_standard(key)
+        };
         let names: BTreeSet<&str> = file.document.entries().map(|e| e.key.as_str()).filter(|k| unread(k)).collect();
         let names: Vec<&str> = names.into_iter().collect();
         if !names.is_empty() {
@@ -98,5 +112,37 @@ fn code(context: &Context<'_>, evaluation: &mut Evaluation) {
                 .problems
                 .push(note.at(Place::file(&file.path)).why("it may be left over, or read by a dependency"));
         }
+    }
+}
+
+/// Keys that deployment files themselves take from the process environment, without a fallback.
+fn taken(context: &Context<'_>, in_templates: &BTreeSet<&str>, evaluation: &mut Evaluation) {
+    let survey = context.survey;
+    let missing: Vec<_> = survey
+        .taken
+        .iter()
+        .filter(|(name, (_, needed))| {
+            *needed && !is_standard(name) && !in_templates.contains(name.as_str()) && !survey.reads.contains_key(*name)
+        })
+        .collect();
+    for (name, (place, _)) in missing.iter().take(MAX_NAMED) {
+        let format = survey.deployment(&place.file).and_then(|f| f.format);
+        let kind = format.map_or("file", Format::name);
+        // What a Dockerfile's shell reads comes from its own instructions, or from whoever starts the container.
+        let (what, fix) = if format == Some(Format::Dockerfile) {
+            let what = format!("the Dockerfile reads {name}, and neither it nor a template declares it");
+            (what, format!("declare it with ARG or ENV, or add {name}= to the template"))
+        } else {
+            let what = format!("the {kind} takes {name} from the process environment, and no template declares it");
+            (what, format!("add {name}= to the template, or give a fallback where it is taken"))
+        };
+        let problem = Diagnostic::warning(CODE, what).at(place.clone());
+        evaluation.problems.push(problem.why("whoever sets up an environment has to know of it").fix(fix));
+    }
+    if missing.len() > MAX_NAMED {
+        let names: Vec<&str> = missing[MAX_NAMED..].iter().map(|(n, _)| n.as_str()).collect();
+        let what =
+            format!("deployment files take {} more keys that no template declares: {}", names.len(), list(&names));
+        evaluation.problems.push(Diagnostic::warning(CODE, what));
     }
 }

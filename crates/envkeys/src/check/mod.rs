@@ -1,7 +1,9 @@
 //! ENV-1 to ENV-4, and CRED-4 as far as templates, deployment files and the process environment go.
 
 mod carriers;
+mod charts;
 mod drift;
+mod follow;
 mod optional;
 mod process;
 mod references;
@@ -88,7 +90,12 @@ impl EnvOutcome {
     /// A key's name or a path can itself be a secret that somebody pasted there; nothing of it is shown then.
     fn mask(&mut self, recogniser: &dyn SecretRecogniser) {
         const MASKED: &str = "a name that holds secret material (not shown)";
-        let evaluations = [&mut self.env1, &mut self.env2, &mut self.env3, &mut self.env4];
+        let mut evaluations = [&mut self.env1, &mut self.env2, &mut self.env3, &mut self.env4];
+        for text in evaluations.iter_mut().flat_map(|e| &mut e.incomplete) {
+            if recogniser.recognise(text).is_some() {
+                MASKED.clone_into(text);
+            }
+        }
         let problems = evaluations.into_iter().flat_map(|e| &mut e.problems);
         for diagnostic in problems.chain(&mut self.cred4).chain(&mut self.notices) {
             let file = diagnostic.place.as_mut().map(|place| &mut place.file);
@@ -166,6 +173,7 @@ fn notices(context: &Context<'_>) -> Vec<Diagnostic> {
             notices.push(notice.why("keys that are set there are not seen here"));
         }
     }
+    notices.extend(follow::problems(context));
     for path in &context.survey.large_code {
         let notice = Diagnostic::note("env-not-followed", "the file is too large to be code that a person wrote");
         notices.push(notice.at(Place::file(path)).why("the keys that it reads are not seen here"));
@@ -178,5 +186,7 @@ fn notices(context: &Context<'_>) -> Vec<Diagnostic> {
     notices
 }
 
+#[cfg(test)]
+mod follow_tests;
 #[cfg(test)]
 mod tests;

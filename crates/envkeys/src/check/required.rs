@@ -112,8 +112,12 @@ fn missing(level: Level, key: &KeyItem, place: Place, environment: Environment) 
 
 fn template(context: &Context<'_>, file: &DotenvFile, environment: Environment, level: Level) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
+    let base = context.survey.base_template(file);
     for key in context.required(environment) {
         let Some(entry) = file.document.entry(&key.name) else {
+            if base.is_some_and(|base| base.document.entry(&key.name).is_some()) {
+                continue;
+            }
             problems.push(missing(level, key, Place::file(&file.path), environment));
             continue;
         };

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use custody_contract::{Diagnostic, Evaluation, Evidence, Place};
+use custody_contract::{Diagnostic, Environment, Evaluation, Evidence, Place};
 
 use super::Context;
 use super::survey::DotenvFile;
 use crate::dotenv::SegmentKind;
 use crate::files::FileKind;
-use crate::template::{Class, Harmless, classify};
+use crate::template::{Class, Harmless, Unsafe, classify, repeats_a_name};
 
 const CODE: &str = "ENV-3";
 
@@ -40,7 +40,12 @@ fn template(context: &Context<'_>, file: &DotenvFile, evaluation: &mut Evaluatio
             && raw != value
             && let Some(rule) = context.input.recogniser.recognise(raw)
         {
-            class = Class::Unsafe(crate::template::Unsafe::Recognised { rule });
+            class = Class::Unsafe(Unsafe::Recognised { rule });
+        }
+        let local = !environment.is_some_and(Environment::is_release);
+        let beside = document.entries().filter_map(|e| Some((e.key.as_str(), e.value.as_deref()?)));
+        if local && class == Class::Unsafe(Unsafe::SecretName) && repeats_a_name(value, beside) {
+            class = Class::Harmless(Harmless::DevelopmentPassword);
         }
         let (line, column) = document.position(entry.value_span.start);
         let place = Place::at(&file.path, line, column);

@@ -4,7 +4,7 @@ use jiff::civil::date;
 use super::*;
 
 /// Recognises what starts with `real`; the value must appear nowhere.
-struct Real;
+pub(super) struct Real;
 impl SecretRecogniser for Real {
     fn recognise(&self, text: &str) -> Option<RuleName> {
         text.starts_with("real").then(|| "real-token".into())
@@ -33,7 +33,7 @@ FICECAL_OPENOPS_CREDENTIAL_REF=cred://openops/sandbox/readonly
 FICECAL_AWS_LIVE_SMOKE_CMD=\"python3 scripts/examples/aws-live-smoke.py\"
 ";
 
-fn run_with(
+pub(super) fn run_with(
     contract: &Contract,
     environment: Environment,
     files: &[(&str, &str)],
@@ -47,20 +47,20 @@ fn run_with(
     outcome
 }
 
-fn run(environment: Environment, files: &[(&str, &str)]) -> EnvOutcome {
+pub(super) fn run(environment: Environment, files: &[(&str, &str)]) -> EnvOutcome {
     run_with(&Contract::builtin(), environment, files, None)
 }
 
-fn errors(evaluation: &Evaluation) -> Vec<String> {
+pub(super) fn errors(evaluation: &Evaluation) -> Vec<String> {
     at_level(evaluation, Level::Error)
 }
 
-fn at_level(evaluation: &Evaluation, level: Level) -> Vec<String> {
+pub(super) fn at_level(evaluation: &Evaluation, level: Level) -> Vec<String> {
     let place = |d: &Diagnostic| d.place.as_ref().map(|p| format!("{p}: ")).unwrap_or_default();
     evaluation.problems.iter().filter(|d| d.level == level).map(|d| format!("{}{}", place(d), d.what)).collect()
 }
 
-fn extended(text: &str) -> Contract {
+pub(super) fn extended(text: &str) -> Contract {
     Contract::load(text, "custody.toml", date(2026, 11, 24)).expect("a valid contract")
 }
 
@@ -302,7 +302,7 @@ fn what_the_example_writes_passes_itself() {
         (Environment::Stage, ".env.stage.example"),
         (Environment::Prod, ".env.prod.example"),
     ] {
-        let text = crate::example(&contract, environment, &tree);
+        let text = crate::example(&contract, environment, &tree, &Real);
         assert!(text.contains("\nNEW_TOKEN=\n") && !text.contains("HOME"), "{text}");
         let outcome = run_with(&contract, environment, &[(name, &text), ("src/a.ts", "process.env.NEW_TOKEN")], None);
         for evaluation in [&outcome.env1, &outcome.env2, &outcome.env3, &outcome.env4] {
@@ -318,7 +318,7 @@ fn the_table_names_every_key_with_its_places() {
         (".env.example", LOCAL),
         ("src/a.py", "import os\nos.environ['FICECAL_API_BASE']\nos.getenv('OTHER_TOKEN')\n"),
     ]);
-    let table = crate::markdown(&Contract::builtin(), &tree);
+    let table = crate::markdown(&Contract::builtin(), &tree, &Real);
     let rows: Vec<&str> = table.lines().collect();
     assert!(
         rows.iter().any(|r| r.starts_with("| `FICECAL_API_BASE` | url | local, stage, prod | no |")

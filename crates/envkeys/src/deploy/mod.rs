@@ -1,16 +1,26 @@
 //! Files that set keys for processes: Compose files, Kubernetes manifests, workflows, Dockerfiles, GitLab CI.
 //!
 //! Each format has a file that turns text into a [`Deployment`]. Nothing is followed from here: what a file takes in
-//! from another one is an [`Import`], and the caller, who has the tree, resolves it.
+//! from another one is an [`Import`] or a [`Link`], and the caller, who has the tree, resolves it.
 
 mod compose;
 mod dockerfile;
 mod gitlab;
+mod helm;
+mod interpolation;
 mod kubernetes;
+mod kustomize;
+mod values;
 mod workflow;
 mod yaml;
 
+use std::collections::BTreeMap;
+
+pub use values::Values;
 pub use yaml::NotRead;
+
+use crate::usage::KeyRead;
+pub(crate) use interpolation::{interpolated, with_defaults};
 
 /// A format of deployment file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +29,8 @@ pub enum Format {
     Compose,
     /// Kubernetes manifests, kustomizations.
     Kubernetes,
+    /// A template of a Helm chart, read without being rendered.
+    Helm,
     /// GitHub Actions.
     Workflow,
     /// GitLab CI.
@@ -33,6 +45,7 @@ impl Format {
         match self {
             Format::Compose => "Compose file",
             Format::Kubernetes => "Kubernetes manifest",
+            Format::Helm => "Helm chart file",
             Format::Workflow => "GitHub Actions workflow",
             Format::GitLab => "GitLab CI file",
             Format::Dockerfile => "Dockerfile",
@@ -51,8 +64,63 @@ pub struct Deployment {
     pub sets: Vec<KeySet>,
     /// Values that it carries although no process gets them as an environment variable: `with:` of workflow steps, inline configs.
     pub values: Vec<DeployedKey>,
+    /// Other files, and other parts of this one, whose keys belong to it.
+    pub links: Vec<Link>,
+    /// By service: the service that it takes over from ([`Linked::Extends`]).
+    pub extends: BTreeMap<String, Link>,
+    /// The services that a Compose file defines.
+    pub services: Vec<String>,
+    /// Keys that the file itself takes from the process environment: interpolation, shell in a Dockerfile.
+    pub reads: Vec<KeyRead>,
+    /// Files whose whole content is a secret, as a Compose file's `secrets` name them.
+    pub secret_files: Vec<SecretFile>,
     /// What could not be evaluated, with lines.
     pub not_evaluated: Vec<(u32, &'static str)>,
+}
+
+/// A file whose whole content is a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    /// The secret's name.
+    pub name: String,
+    /// Relative to the deployment file's directory.
+    pub path: String,
+    /// Line, 1-based.
+    pub line: u32,
+}
+
+/// Something whose keys belong to a deployment as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What.
+    pub to: Linked,
+    /// Line, 1-based.
+    pub line: u32,
+}
+
+/// What a deployment is linked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Linked {
+    /// Compose `include`: all services of a file, relative to the deployment file's directory.
+    Include(String),
+    /// Compose `extends`: a service takes over what another one sets.
+    Extends {
+        /// The file of the other one; `None` for the same file.
+        file: Option<String>,
+        /// The other service.
+        base: String,
+    },
+    /// A reusable workflow or a composite action of the same repository, from the repository's root.
+    Called(String),
+    /// A kustomization's resource, component or patch: a file or a directory.
+    Resource(String),
+    /// Keys of a container that a chart's values hold at a dotted path.
+    Values {
+        /// The path, as in `.Values.app.env` without `.Values.`.
+        path: String,
+        /// The container, ConfigMap or Secret that gets them.
+        owner: String,
+    },
 }
 
 /// A key that a deployment file sets.
@@ -80,6 +148,15 @@ pub enum Source {
     },
     /// Text around references to the process environment.
     Mixed(String),
+    /// Text that stands in the file and counts where a variable is set: `${NAME:+text}`.
+    Alternative(String),
+    /// What a chart's values hold at a dotted path.
+    Values {
+        /// The path.
+        path: String,
+        /// What the template itself gives where the values hold nothing.
+        default: Option<String>,
+    },
     /// A secret of the platform.
     Secret,
     /// A configuration object or variable of the platform.
@@ -94,6 +171,8 @@ impl Source {
             Source::Process { default: None } => "from the process environment",
             Source::Process { default: Some(_) } => "from the process environment, with a default",
             Source::Mixed(_) => "literal with references to the process environment",
+            Source::Alternative(_) => "literal, where a variable is set",
+            Source::Values { .. } => "from the chart's values",
             Source::Secret => "from a secret",
             Source::Configuration => "from a configuration object",
         }
@@ -102,7 +181,11 @@ impl Source {
     /// The text that stands in the file, if it can be judged by itself.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Source::Literal(text) | Source::Mixed(text) | Source::Process { default: Some(text) } => Some(text),
+            Source::Literal(text)
+            | Source::Mixed(text)
+            | Source::Alternative(text)
+            | Source::Process { default: Some(text) }
+            | Source::Values { default: Some(text), .. } => Some(text),
             _ => None,
         }
     }
@@ -143,6 +226,8 @@ pub struct KeySet {
     pub secret: bool,
     /// Its keys.
     pub keys: Vec<DeployedKey>,
+    /// Dotenv files whose keys it has as well, relative to the deployment file's directory.
+    pub files: Vec<String>,
 }
 
 /// Reads a deployment file.
@@ -154,54 +239,11 @@ pub fn parse(format: Format, text: &str) -> Result<Deployment, NotRead> {
     match format {
         Format::Compose => compose::parse(text),
         Format::Kubernetes => kubernetes::parse(text),
+        Format::Helm => Ok(helm::parse(text)),
         Format::Workflow => workflow::parse(text),
         Format::GitLab => gitlab::parse(text),
         Format::Dockerfile => Ok(dockerfile::parse(text)),
     }
-}
-
-/// A value in which `$NAME`, `${NAME}` and `${NAME:-default}` refer to the process environment.
-pub(crate) fn interpolated(value: &str) -> Source {
-    let plain = value.replace("$$", "\0");
-    if !plain.contains('$') {
-        return Source::Literal(plain.replace('\0', "$"));
-    }
-    let name = |s: &str| {
-        !s.is_empty()
-            && !s.starts_with(|c: char| c.is_ascii_digit())
-            && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    if value.strip_prefix('$').is_some_and(name) {
-        return Source::Process { default: None };
-    }
-    let Some(body) = value.strip_prefix("${").and_then(|v| v.strip_suffix('}')) else {
-        return Source::Mixed(value.into());
-    };
-    let end = body.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(body.len());
-    let (variable, operator) = body.split_at(end);
-    if !name(variable) || balance(body) != Some(0) {
-        return Source::Mixed(value.into());
-    }
-    let operator = operator.strip_prefix(':').unwrap_or(operator);
-    match operator.strip_prefix('-') {
-        Some("") => Source::Process { default: None },
-        Some(default) => match interpolated(default) {
-            Source::Literal(text) => Source::Process { default: Some(text) },
-            Source::Process { default } => Source::Process { default },
-            other => other,
-        },
-        None if operator.is_empty() || operator.starts_with(['?', '+']) => Source::Process { default: None },
-        None => Source::Mixed(value.into()),
-    }
-}
-
-/// Open minus closed braces; `None` where one closes that was not opened.
-fn balance(text: &str) -> Option<i32> {
-    text.bytes().try_fold(0i32, |open, b| match b {
-        b'{' => Some(open + 1),
-        b'}' => (open > 0).then(|| open - 1),
-        _ => Some(open),
-    })
 }
 
 /// The keys of a set that is taken in, as those of `owner`.

@@ -1,7 +1,12 @@
-//! GitHub Actions workflows and composite actions: `env` of workflow, job, container, service and step; `with` of steps.
+//! GitHub Actions workflows and composite actions: `env` of workflow, job, container, service and step; `with` of steps;
+//! what steps write to `$GITHUB_ENV`; reusable workflows and actions of the same repository.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::yaml::{Node, NotRead, documents};
-use super::{DeployedKey, Deployment, Source};
+use super::{DeployedKey, Deployment, Link, Linked, Source};
 
 pub(super) fn parse(text: &str) -> Result<Deployment, NotRead> {
     let mut deployment = Deployment::default();
@@ -19,6 +24,8 @@ fn read(node: &Node, owner: &str, deployment: &mut Deployment) {
             "with" => deployment.values.extend(settings(value, owner)),
             "jobs" => value.entries().iter().for_each(|(name, job)| read(job, &format!("job {name}"), deployment)),
             "inputs" | "outputs" | "on" | "permissions" => {}
+            "uses" => called(value, node, deployment),
+            "run" => deployment.keys.extend(written(value, owner)),
             _ => read(value, owner, deployment),
         }
     }
@@ -27,6 +34,40 @@ fn read(node: &Node, owner: &str, deployment: &mut Deployment) {
         let step = if name.is_empty() { format!("{owner} step {}", index + 1) } else { format!("{owner} step {name}") };
         read(item, &step, deployment);
     }
+}
+
+/// A reusable workflow, or an action; those of other repositories are not in the tree.
+fn called(uses: &Node, caller: &Node, deployment: &mut Deployment) {
+    let Some(path) = uses.text() else { return };
+    if path.starts_with("./") || path.starts_with(".github/") {
+        deployment.links.push(Link { to: Linked::Called(path.into()), line: uses.line });
+    } else if path.contains("/.github/workflows/") {
+        // A whole job runs elsewhere, with all secrets of this repository where it inherits them.
+        let why = if caller.text_at("secrets") == "inherit" {
+            "a workflow of another repository gets all secrets of this one, and is not followed"
+        } else {
+            "a workflow of another repository is not followed"
+        };
+        deployment.not_evaluated.push((uses.line, why));
+    }
+}
+
+/// `echo "KEY=value" >> $GITHUB_ENV`: the steps behind get the key.
+fn written(run: &Node, owner: &str) -> Vec<DeployedKey> {
+    static WRITE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"(?m)["'\s]([A-Za-z_][A-Za-z0-9_]*)=([^\n]*?)["']?\s*(?:>>|\|\s*(?:tee|Out-File)\b[^\n$]*)\s*["']?\$(?:env:|\{)?GITHUB_ENV"#)
+            .expect("constant")
+    });
+    let Some(text) = run.text().filter(|t| t.contains("GITHUB_ENV")) else { return Vec::new() };
+    let key = |found: regex::Captures<'_>| {
+        let source = match &found[2] {
+            value if value.contains("${{") => source(value),
+            value if value.contains(['$', '`']) => Source::Process { default: None },
+            value => Source::Literal(value.into()),
+        };
+        DeployedKey { name: found[1].into(), source, line: run.line, owner: owner.into() }
+    };
+    WRITE.captures_iter(text).map(key).collect()
 }
 
 fn settings(node: &Node, owner: &str) -> Vec<DeployedKey> {

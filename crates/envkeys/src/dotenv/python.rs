@@ -3,6 +3,8 @@
 //! Modelled from its documented behaviour and checked against version 1.2: `#` needs white space in front, quotes take
 //! their escapes, `$NAME` without braces stays as it is, a line that does not parse is skipped.
 
+use std::collections::HashSet;
+
 use super::reading::MAX_EXPANDED_BYTES;
 use super::{Reading, Value};
 
@@ -11,11 +13,13 @@ pub(super) fn read(text: &str) -> Reading {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
     let mut reader = Reader { text: &text, at: 0, line: 1, counted: 0 };
     let mut reading = Reading::default();
+    let mut bare: HashSet<String> = HashSet::new();
     let mut grown = 0;
     while reader.at < text.len() {
         match reader.binding() {
             Some((key, Some(value))) => {
-                let value = expand(&value, &reading);
+                let value = expand(&value, &reading, &bare);
+                bare.remove(&key);
                 grown += value.len();
                 if grown > text.len() + MAX_EXPANDED_BYTES {
                     reading.fail(reader.line(), "interpolation grows beyond all bounds");
@@ -24,7 +28,10 @@ pub(super) fn read(text: &str) -> Reading {
                 reading.values.insert(key, Value::Text(value));
             }
             // A key without `=` is known, with no value: it is not put into the environment.
-            Some((key, None)) => drop(reading.values.remove(&key)),
+            Some((key, None)) => {
+                reading.values.remove(&key);
+                bare.insert(key);
+            }
             None => {}
         }
     }
@@ -204,7 +211,7 @@ fn unescape(inner: &str, quote: char) -> String {
 }
 
 /// Puts in `${NAME}` and `${NAME:-default}`; the default counts where the name is unknown, not where it is empty.
-fn expand(value: &str, known: &Reading) -> String {
+fn expand(value: &str, known: &Reading, bare: &HashSet<String>) -> String {
     let mut out = String::new();
     let mut rest = value;
     while let Some(start) = rest.find("${") {
@@ -225,6 +232,7 @@ fn expand(value: &str, known: &Reading) -> String {
             continue;
         };
         out.push_str(&rest[..start]);
+        let default = if bare.contains(name) { "" } else { default };
         out.push_str(known.text(name).unwrap_or(default));
         if out.len() > MAX_EXPANDED_BYTES {
             return out;

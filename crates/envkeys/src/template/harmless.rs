@@ -124,6 +124,11 @@ pub(super) fn is_development_password(value: &str) -> bool {
     KNOWN.iter().any(|k| value.eq_ignore_ascii_case(k))
 }
 
+/// A word, which as a password is only as good as what it repeats.
+pub(crate) fn is_guessable(value: &str) -> bool {
+    (1..=24).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-'))
+}
+
 /// A URL's parts, as far as they matter here.
 pub(super) struct Url<'a> {
     userinfo: Option<&'a str>,
@@ -162,6 +167,12 @@ impl<'a> Url<'a> {
 
     pub(super) fn password(&self) -> Option<&'a str> {
         self.userinfo?.split_once(':').map(|(_, password)| password)
+    }
+
+    /// A password that everyone knows, or can guess from the user's name.
+    pub(super) fn has_development_password(&self) -> bool {
+        let Some((user, password)) = self.userinfo.and_then(|u| u.split_once(':')) else { return false };
+        is_development_password(password) || (is_guessable(password) && user == password)
     }
 
     /// On this machine or in a private network: names without a dot, loopback and private addresses, `.local` ….

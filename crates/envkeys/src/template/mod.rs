@@ -75,8 +75,7 @@ pub fn classify(setting: &Setting<'_>, recogniser: &dyn SecretRecogniser) -> Cla
     }
     let local = !setting.environment.is_some_and(Environment::is_release);
     let url = harmless::Url::parse(value);
-    let weak_url =
-        url.as_ref().is_some_and(|u| u.is_local() && u.password().is_some_and(harmless::is_development_password));
+    let weak_url = url.as_ref().is_some_and(|u| u.is_local() && u.has_development_password());
     if local && weak_url && !setting.key.is_some_and(|k| k.secret) {
         return Class::Harmless(Harmless::DevelopmentPassword);
     }
@@ -130,6 +129,14 @@ pub fn classify(setting: &Setting<'_>, recogniser: &dyn SecretRecogniser) -> Cla
         None if harmless::looks_generated(value) => Class::Unsafe(Unsafe::LooksGenerated),
         None => Class::Harmless(Harmless::Text),
     }
+}
+
+/// Whether a secret's value only repeats the user or database beside it (`POSTGRES_USER=app`, `POSTGRES_PASSWORD=app`).
+pub(crate) fn repeats_a_name<'v>(value: &str, mut others: impl Iterator<Item = (&'v str, &'v str)>) -> bool {
+    const NAMES: [&str; 4] = ["USER", "USERNAME", "DB", "DATABASE"];
+    harmless::is_guessable(value)
+        && others
+            .any(|(name, other)| other == value && name.rsplit('_').next().is_some_and(|last| NAMES.contains(&last)))
 }
 
 /// Whether a value may appear in a message.
@@ -195,6 +202,11 @@ mod tests {
             "api_token",
             "[your token]",
             "add_your_key",
+            "sk_test_...",
+            "AKIA…",
+            "whsec_xxx",
+            "generate-with-openssl-rand-base64-32",
+            "openssl rand -hex 32",
         ] {
             assert_eq!(class("API_TOKEN", value), Class::Placeholder, "{value}");
         }

@@ -20,6 +20,7 @@ fn is_bracketed(value: &str) -> bool {
         || (whole("%", "%") && name(&value[1..value.len() - 1]))
         || value.strip_prefix('$').is_some_and(name)
         || only_marks(value)
+        || is_cut(value)
         || unbracketed(value).chars().all(|c| !c.is_alphanumeric()) && value.contains(['<', '{'])
         || (value.contains('<') && value.contains('>') && value.contains("://"))
 }
@@ -59,6 +60,14 @@ fn only_marks(value: &str) -> bool {
         || (value.len() >= 3 && value.bytes().all(|b| b.eq_ignore_ascii_case(&b'x')))
 }
 
+/// `sk_test_...`, `AKIA…`: how something starts, and dots for the rest.
+fn is_cut(value: &str) -> bool {
+    let head = value.strip_suffix("...").or_else(|| value.strip_suffix('…'));
+    head.is_some_and(|head| {
+        (1..=12).contains(&head.len()) && head.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-'))
+    })
+}
+
 fn is_spoken(name: &str, value: &str) -> bool {
     // In a URL or an address such words name a host or a user; its password is judged by itself.
     if value.contains("://") || value.contains('@') {
@@ -82,7 +91,9 @@ fn is_spoken(name: &str, value: &str) -> bool {
             || words.iter().any(|w| PARTS.contains(w))
             || (words.last() == Some(&"here") && words.len() > 1)
             || (first == "my" && words.len() > 2 && !value.contains(char::is_whitespace))
+            || (squeezed.starts_with("generate") && words.len() > 1)
             || words.iter().any(|w| w.len() >= 4 && w.bytes().all(|b| b == b'x'))
+            || (words.len() > 1 && words.last() == Some(&"xxx"))
             || squeezed.ends_with("example"))
 }
 
@@ -110,7 +121,7 @@ const WHOLE: [&str; 22] = [
     "masked",
     "hidden",
 ];
-const STARTS: [&str; 12] = [
+const STARTS: [&str; 14] = [
     "changeme",
     "changethis",
     "replaceme",
@@ -123,6 +134,8 @@ const STARTS: [&str; 12] = [
     "setme",
     "fillme",
     "todo",
+    "openssl",
+    "runopenssl",
 ];
 const PARTS: [&str; 9] =
     ["your", "placeholder", "dummy", "fake", "example", "sample", "redacted", "changeme", "replaceme"];

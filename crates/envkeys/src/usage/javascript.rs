@@ -1,45 +1,108 @@
-//! `process.env`, `import.meta.env`, `Bun.env`, `Deno.env`: members, indices, destructuring, aliases.
+//! `process.env`, `import.meta.env`, `Bun.env`, `Deno.env`: members, indices, destructuring, aliases, schemas.
 
-use std::collections::HashSet;
+mod names;
+mod schema;
 
-use super::{Code, Found};
+use super::{Code, Found, helper, is_constant_case};
+use names::Names;
 
 pub(super) fn find(code: &Code<'_>, found: &mut Found) {
-    let mut aliases: HashSet<&str> = HashSet::new();
-    if code.contains("process") && imports_env(code) {
-        aliases.insert("env");
-    }
-    for at in 0..code.len() {
-        let Some(end) = environment(code, at) else { continue };
+    let mut names = Names::of(code, found);
+    let mut starts: Vec<&str> = names.modules.iter().copied().chain(["import", "Bun"]).collect();
+    starts.sort_unstable();
+    for at in code.with(&starts) {
+        let Some(end) = environment(code, &names, at) else { continue };
         let bound = at > 1 && code.word(at - 1) == "=" && !is_access(code, end);
         if bound && let Some(close) = pattern(code, at - 2) {
             destructured(code, close, found);
         } else if bound && let Some(name) = declared(code, at - 2) {
-            aliases.insert(name);
-        } else {
+            names.environments.insert(name);
+        } else if !whole(code, at, end, found) {
             access(code, at, end, found);
         }
     }
-    if !aliases.is_empty() {
-        for at in (0..code.len()).filter(|&at| aliases.contains(code.word(at))) {
-            if at > 0 && matches!(code.word(at - 1), "." | "?.") {
-                continue;
-            }
-            if is_access(code, at + 1) {
-                access(code, at, at + 1, found);
-            } else if at > 1 && code.is(at - 2, &["}", "="]) {
-                destructured(code, at - 2, found);
-            }
+    if !names.environments.is_empty() {
+        aliases(code, &names, found);
+    }
+    for at in code.with(&["nv", "NV", "get"]) {
+        if code.is(at.wrapping_sub(2), &["Deno", ".", "env", "."]) {
+            deno(code, at - 2, found);
+        } else if code.is(at, &["createEnv", "(", "{"]) {
+            schema::sections(code, at + 2, found);
+        } else if matches!(code.word(at), "get" | "getOrThrow") && code.word(at.wrapping_sub(1)) == "." {
+            config_service(code, at, found);
+        } else {
+            helper(code, at, found);
         }
     }
-    for at in (0..code.len()).filter(|&at| code.is(at, &["Deno", ".", "env", "."])) {
-        if matches!(code.word(at + 4), "get" | "has") && code.word(at + 5) == "(" {
-            let default = code.behind(at + 6).is_some_and(|end| is_fallback(code, end));
-            code.take(at + 6, default, found);
-        } else if code.word(at + 4) == "toObject" {
-            found.dynamic.push(code.offset(at));
+}
+
+/// Reads through other names of the environment.
+fn aliases(code: &Code<'_>, names: &Names<'_>, found: &mut Found) {
+    let aliases: Vec<&str> = names.environments.iter().copied().collect();
+    for at in code.with(&aliases).into_iter().filter(|&at| names.environments.contains(code.word(at))) {
+        if at > 0 && matches!(code.word(at - 1), "." | "?.") {
+            continue;
+        }
+        if is_access(code, at + 1) {
+            access(code, at, at + 1, found);
+        } else if at > 1 && code.is(at - 2, &["}", "="]) {
+            destructured(code, at - 2, found);
         }
     }
+}
+
+fn deno(code: &Code<'_>, at: usize, found: &mut Found) {
+    if matches!(code.word(at + 4), "get" | "has") && code.word(at + 5) == "(" {
+        let default = code.behind(at + 6).is_some_and(|end| is_fallback(code, end));
+        code.take(at + 6, default, found);
+    } else if code.word(at + 4) == "toObject" {
+        found.dynamic.push(code.offset(at));
+    }
+}
+
+/// NestJS: `configService.get<string>('NAME')`; `at` is the method.
+fn config_service(code: &Code<'_>, at: usize, found: &mut Found) {
+    let receiver = code.word(at.saturating_sub(2));
+    let injected = receiver.ends_with("onfigService") || (receiver == "config" && code.contains("ConfigService"));
+    if !injected {
+        return;
+    }
+    let mut open = at + 1;
+    if code.word(open) == "<" {
+        open = (open..open + 12).find(|&i| code.word(i) == ">").map_or(open, |i| i + 1);
+    }
+    if code.word(open) == "("
+        && let Some(name) = code.string(open + 1).filter(|n| is_constant_case(n))
+    {
+        let default = code.word(open + 2) == "," || code.behind(open + 1).is_some_and(|end| is_fallback(code, end));
+        found.reads.push((code.offset(open + 1), name.into(), default));
+    }
+}
+
+/// The whole environment handed to something that says which names it takes: `'NAME' in env`, a schema, `get(env, 'NAME')`.
+fn whole(code: &Code<'_>, at: usize, end: usize, found: &mut Found) -> bool {
+    if at > 1
+        && code.word(at - 1) == "in"
+        && let Some(name) = code.string(at - 2)
+    {
+        found.reads.push((code.offset(at - 2), name.into(), true));
+        return true;
+    }
+    if at == 0 || code.word(at - 1) != "(" {
+        return code.word(at.wrapping_sub(1)) == ":" && code.word(at.wrapping_sub(2)).starts_with("runtimeEnv");
+    }
+    if code.word(end) == "," {
+        if let Some(name) = code.string(end + 1).filter(|n| is_constant_case(n)) {
+            found.reads.push((code.offset(end + 1), name.into(), code.word(end + 2) == ","));
+            return true;
+        }
+        if code.word(end + 1) == "{" && code.word(at.wrapping_sub(2)).ends_with("Env") {
+            schema::keys(code, end + 1, found);
+            return true;
+        }
+    }
+    code.word(end) == ")" && schema::parsed(code, at, found)
 }
 
 /// The name that `NAME =` or `NAME: Type =` declares; `at` is the token in front of the mark.
@@ -82,10 +145,18 @@ pub(super) fn scripts(text: &str) -> String {
 }
 
 /// The token behind an expression that is the environment.
-fn environment(code: &Code<'_>, at: usize) -> Option<usize> {
+fn environment(code: &Code<'_>, names: &Names<'_>, at: usize) -> Option<usize> {
+    let end = plain_environment(code, names, at)?;
+    // `(process.env as Env)`
+    let cast = at > 0 && code.word(at - 1) == "(" && (code.word(end) == "as" || code.word(end) == ")");
+    let close = cast.then(|| (end..end + 16).find(|&i| code.word(i) == ")")).flatten();
+    Some(close.filter(|&close| is_access(code, close + 1)).map_or(end, |close| close + 1))
+}
+
+fn plain_environment(code: &Code<'_>, names: &Names<'_>, at: usize) -> Option<usize> {
     let member = |at: usize| matches!(code.word(at), "." | "?.").then_some(at + 1);
     match code.word(at) {
-        "process" => {
+        word if names.modules.contains(word) => {
             if let Some(name) = member(at + 1) {
                 return (code.word(name) == "env").then_some(name + 1);
             }
@@ -182,12 +253,4 @@ fn destructured(code: &Code<'_>, close: usize, found: &mut Found) {
 /// Whether the part of a pattern at `at` has `= value`.
 fn bound_to_default(code: &Code<'_>, at: usize, close: usize) -> bool {
     (at + 1..close.min(at + 5)).take_while(|&i| code.word(i) != ",").any(|i| code.word(i) == "=")
-}
-
-/// `import { env } from 'process'` or `const { env } = require('node:process')`.
-fn imports_env(code: &Code<'_>) -> bool {
-    (0..code.len()).any(|at| {
-        matches!(code.string(at), Some("process" | "node:process"))
-            && (at.saturating_sub(12)..at).any(|i| code.is(i, &["{", "env", "}"]) || code.is(i, &["{", "env", ","]))
-    })
 }

@@ -5,6 +5,7 @@
 
 mod go;
 mod javascript;
+mod prefilter;
 mod python;
 mod rust;
 mod shell;
@@ -49,19 +50,6 @@ impl Language {
                 _ => None,
             }
         })
-    }
-
-    /// What must stand in a file for it to read anything.
-    fn markers(self) -> &'static [&'static str] {
-        match self {
-            Language::JavaScript => &[".env", "process[", "'process'", "\"process\"", "node:process"],
-            Language::Python => &["environ", "getenv", "decouple", "pydantic"],
-            Language::Rust => &["env::", "env!", "clap"],
-            Language::Go => {
-                &["etenv", "kupEnv", "andEnv", "indEnv", "os.Environ", "AutomaticEnv", "env:\"", "envconfig:\""]
-            }
-            Language::Shell => &["$"],
-        }
     }
 }
 
@@ -139,7 +127,7 @@ pub fn skip(path: &str) -> bool {
 pub fn read_keys(path: &str, bytes: &[u8]) -> FileUsage {
     let mut usage = FileUsage::default();
     let Some(language) = is_source(path).or_else(|| Language::of_shebang(bytes)) else { return usage };
-    if !language.markers().iter().any(|m| memmem::find(bytes, m.as_bytes()).is_some()) {
+    if !prefilter::may_read(language, bytes) {
         return usage;
     }
     if bytes.len() > MAX_CODE_BYTES {
@@ -164,6 +152,15 @@ pub fn read_keys(path: &str, bytes: &[u8]) -> FileUsage {
     usage
 }
 
+/// The keys that a piece of shell reads, with lines and columns from its start.
+pub(crate) fn shell_reads(text: &str) -> Vec<KeyRead> {
+    let mut found = Found { reads: Vec::new(), dynamic: Vec::new() };
+    shell::find(text, &mut found);
+    let mut usage = FileUsage::default();
+    place(text, found, &mut usage);
+    usage.reads
+}
+
 /// Offsets into lines and columns.
 fn place(text: &str, mut found: Found, usage: &mut FileUsage) {
     found.reads.sort();
@@ -184,11 +181,48 @@ fn place(text: &str, mut found: Found, usage: &mut FileUsage) {
     usage.dynamic.dedup();
 }
 
-fn is_key(name: &str) -> bool {
+/// Whether a name is one that a shell could set.
+pub(crate) fn is_key(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 256
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// `API_BASE`: how variables are written and little else is.
+fn is_constant_case(name: &str) -> bool {
+    name.len() > 1
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// A call of the repository's own helper with a variable's name: `requireEnv('NAME')`, `getEnv("NAME", "default")`.
+fn helper(code: &Code<'_>, at: usize, found: &mut Found) {
+    let word = code.word(at);
+    if code.word(at + 1) != "(" || word.len() < 4 || !is_helper(word) {
+        return;
+    }
+    if at > 0 && matches!(code.word(at - 1), "function" | "def" | "fn" | "func") {
+        return;
+    }
+    if let Some(name) = code.string(at + 2).filter(|n| is_constant_case(n)) {
+        let default = code.word(at + 3) == "," && code.word(at + 4) != ")";
+        if default || code.word(at + 3) == ")" {
+            found.reads.push((code.offset(at + 2), name.into(), default));
+        }
+    }
+}
+
+/// `env` as a word of a function's name that does not speak of writing.
+fn is_helper(word: &str) -> bool {
+    let Some(at) = word.find("env").or_else(|| word.find("Env")).or_else(|| word.find("ENV")) else { return false };
+    let behind = word[at + 3..].chars().next();
+    // `environment`, `envelope` and `event` are other words.
+    let ends = behind.is_none_or(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        || word[at..].to_ascii_lowercase().starts_with("envvar");
+    let lower = word.to_ascii_lowercase();
+    let writes = ["set", "stub", "mock", "with", "put", "write", "del", "patch", "clear", "remove", "add", "export"];
+    ends && !writes.iter().any(|w| lower.contains(w))
 }
 
 /// Offsets with names and whether there is a fallback, and offsets of dynamic reads.
@@ -309,6 +343,17 @@ impl<'a> Code<'a> {
             }
             None
         })
+    }
+
+    /// The tokens in which one of `needles` stands, in their order: where a search for them starts.
+    fn with(&self, needles: &[&str]) -> Vec<usize> {
+        let hits = needles.iter().flat_map(|n| memmem::find_iter(self.text.as_bytes(), n.as_bytes()));
+        // The last token that starts at a hit or in front of it; what lies in a comment comes out as a token in front of it.
+        let tokens = hits.filter_map(|hit| self.tokens.partition_point(|t| t.start <= hit).checked_sub(1));
+        let mut tokens: Vec<usize> = tokens.collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens
     }
 
     fn contains(&self, text: &str) -> bool {

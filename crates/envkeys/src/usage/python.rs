@@ -1,10 +1,13 @@
-//! `os.environ`, `os.getenv`, `environs`, `django-environ`, `decouple`, pydantic's `env=` and `validation_alias=`.
+//! `os.environ`, `os.getenv`, `environs`, `django-environ`, `decouple`, starlette's `Config`, click's `envvar=`, and
+//! settings classes of pydantic.
+
+mod settings;
 
 use std::collections::HashSet;
 
-use super::{Code, Found};
+use super::{Code, Found, helper};
 
-const TYPED: [&str; 20] = [
+const TYPED: [&str; 24] = [
     "str",
     "bool",
     "int",
@@ -25,14 +28,25 @@ const TYPED: [&str; 20] = [
     "uuid",
     "enum",
     "db_url",
+    "cache_url",
+    "email",
+    "email_url",
+    "search_url",
 ];
 
 pub(super) fn find(code: &Code<'_>, found: &mut Found) {
     let names = Names::of(code);
-    let environs = code.contains("environs") || code.contains("import environ") || code.contains("from environ");
-    let decouple = code.contains("decouple");
+    let imports_env = code.contains("import env") && (0..code.len()).any(|at| code.is(at, &["import", "env"]));
+    let environs =
+        imports_env || code.contains("environs") || code.contains("import environ") || code.contains("from environ");
+    let decouple = code.contains("decouple") || code.contains("starlette");
     let pydantic = code.contains("pydantic");
-    for at in 0..code.len() {
+    let mut needles = vec!["nv", "NV"];
+    if decouple {
+        needles.push("config");
+    }
+    needles.extend(names.environments.iter().chain(&names.functions));
+    for at in code.with(&needles) {
         let of_os = at > 1 && code.word(at - 1) == "." && names.modules.contains(code.word(at - 2));
         let free = at == 0 || !matches!(code.word(at - 1), "." | "import" | "as" | "def");
         let word = code.word(at);
@@ -56,17 +70,49 @@ pub(super) fn find(code: &Code<'_>, found: &mut Found) {
                     && TYPED.contains(&code.word(at + 2))
                     && code.word(at + 3) == "(" =>
             {
-                call(code, at + 4, found);
+                match of_method(code.word(at + 2)).filter(|_| code.string(at + 4).is_none()) {
+                    Some(name) => {
+                        let end = code.behind(at + 4).unwrap_or(at + 4);
+                        let default = (at + 4..end).any(|i| code.is(i, &["default", "="]));
+                        found.reads.push((code.offset(at + 2), name.into(), default));
+                    }
+                    None => call(code, at + 4, found),
+                }
+            }
+            "envvar" if code.word(at + 1) == "=" => {
+                let list = at + if code.word(at + 2) == "[" { 3 } else { 2 };
+                let strings = (list..list + 16).take_while(|&i| code.string(i).is_some() || code.word(i) == ",");
+                for i in strings.take(if list == at + 2 { 1 } else { 16 }) {
+                    if let Some(name) = code.string(i) {
+                        found.reads.push((code.offset(i), name.into(), false));
+                    }
+                }
             }
             "config" if decouple && free && called => call(code, at + 2, found),
-            "env" | "validation_alias" if pydantic && code.word(at + 1) == "=" => {
+            "env" if pydantic && code.word(at + 1) == "=" => {
                 if let Some(name) = code.string(at + 2) {
                     found.reads.push((code.offset(at + 2), name.into(), false));
                 }
             }
-            _ => {}
+            "env" | "getenv" | "getenvb" => {}
+            _ if of_os => {}
+            _ => helper(code, at, found),
         }
     }
+    if code.contains("BaseSettings") {
+        settings::find(code, found);
+    }
+}
+
+/// The variable that a method of django-environ reads where none is named.
+fn of_method(method: &str) -> Option<&'static str> {
+    Some(match method {
+        "db" | "db_url" => "DATABASE_URL",
+        "cache" | "cache_url" => "CACHE_URL",
+        "email" | "email_url" => "EMAIL_URL",
+        "search_url" => "SEARCH_URL",
+        _ => return None,
+    })
 }
 
 /// What the file calls `os`, `os.environ` and `os.getenv`.
@@ -86,7 +132,8 @@ impl<'a> Names<'a> {
             imported: HashSet::new(),
             functions: HashSet::new(),
         };
-        for at in 0..code.len() {
+        for at in code.with(&["os"]) {
+            let Some(at) = at.checked_sub(1) else { continue };
             if code.is(at, &["import", "os", "as"]) {
                 names.modules.insert(code.word(at + 3));
             }
@@ -94,9 +141,10 @@ impl<'a> Names<'a> {
                 names.import(code, at + 3);
             }
             // `env = os.environ` and nothing behind it that makes it something else.
-            let value = code.is(at + 1, &["=", "os", ".", "environ"]) && !matches!(code.word(at + 5), "[" | "." | "=");
-            if value && code.is_identifier(at) {
-                names.environments.insert(code.word(at));
+            let named = at.checked_sub(1).filter(|&i| code.is_identifier(i));
+            let value = code.is(at, &["=", "os", ".", "environ"]) && !matches!(code.word(at + 4), "[" | "." | "=");
+            if value && let Some(name) = named {
+                names.environments.insert(code.word(name));
             }
         }
         names

@@ -5,8 +5,21 @@ use std::collections::HashSet;
 use super::Found;
 
 pub(super) fn find(text: &str, found: &mut Found) {
-    let mut scan = Scan { text, bytes: text.as_bytes(), at: 0, found, set: HashSet::new(), pending: Vec::new() };
+    let mut scan = Scan {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        found,
+        set: HashSet::new(),
+        pending: Vec::new(),
+        braces: 0,
+        in_functions: HashSet::new(),
+    };
     scan.run();
+    // A function runs later than it stands: what the script sets anywhere is set by then.
+    let Scan { set, pending, in_functions, found, .. } = scan;
+    let is_set = |name: &str| set.contains(name) || pending.contains(&name);
+    found.reads.retain(|(at, name, _)| !(in_functions.contains(at) && is_set(name)));
 }
 
 /// Variables that the shell itself sets.
@@ -26,6 +39,10 @@ struct Scan<'a, 'f> {
     set: HashSet<&'a str>,
     /// Names that the command under way sets: `A=${A:-x}` still reads `A`.
     pending: Vec<&'a str>,
+    /// How many braces of functions and groups are open.
+    braces: usize,
+    /// Reads in functions and groups, less those of a name's own setting (`A=${A:-x}`).
+    in_functions: HashSet<usize>,
 }
 
 impl<'a> Scan<'a, '_> {
@@ -56,6 +73,10 @@ impl<'a> Scan<'a, '_> {
                     here.extend(self.here_delimiter());
                     continue;
                 }
+                b'{' if start && !double && self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_whitespace) => {
+                    self.braces += 1;
+                }
+                b'}' if start && !double => self.braces = self.braces.saturating_sub(1),
                 b'(' if !double || self.bytes[..self.at].ends_with(b"$") => {
                     outer.push(double);
                     (double, setting) = (false, false);
@@ -77,6 +98,15 @@ impl<'a> Scan<'a, '_> {
                     setting = false;
                     self.set.extend(self.pending.drain(..));
                 }
+                // `[ -v NAME ]`
+                b'-' if start && !double && self.bytes[self.at..].starts_with(b"-v ") => {
+                    self.at += 3;
+                    let plain = self.bytes.get(self.at).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
+                    if plain && self.text[..self.at].trim_end_matches("-v ").trim_end().ends_with(['[', '!']) {
+                        self.read(false);
+                    }
+                    continue;
+                }
                 _ if start && !double && (byte.is_ascii_alphabetic() || byte == b'_') => {
                     setting = self.bare_word(setting);
                     continue;
@@ -96,6 +126,11 @@ impl<'a> Scan<'a, '_> {
     /// A word outside of quotes: an assignment, a word that sets others, or neither.
     fn bare_word(&mut self, setting: bool) -> bool {
         let name = self.name();
+        if name == "printenv" && self.bytes.get(self.at) == Some(&b' ') {
+            self.at += 1;
+            self.read(false);
+            return setting;
+        }
         let rest = &self.bytes[self.at..];
         if setting || rest.starts_with(b"=") || rest.starts_with(b"+=") {
             self.pending.push(name);
@@ -161,6 +196,9 @@ impl<'a> Scan<'a, '_> {
         let operator = self.bytes[self.at..].strip_prefix(b":").unwrap_or(&self.bytes[self.at..]);
         let default = braced && matches!(operator.first(), Some(b'-' | b'=' | b'+'));
         self.found.reads.push((start, name.into(), default));
+        if self.braces > 0 && !self.pending.contains(&name) {
+            self.in_functions.insert(start);
+        }
         if default && operator.first() == Some(&b'=') {
             self.set.insert(name);
         }

@@ -177,6 +177,99 @@ fn what_is_too_large_is_reported_as_unread() {
     assert!(read_keys("a.js", text.as_bytes()).unread);
 }
 
+fn sorted(language: Language, text: &str) -> Vec<String> {
+    let mut names = names(language, text);
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[test]
+fn schemas_and_whole_environments_say_their_names() {
+    let zod = "const S = z.object({ KEY_A: z.string(), KEY_B: z.coerce.number().default(3), lower: z.any() });\nS.safeParse(process.env);\n\
+        z.object({ KEY_C: z.string().optional() }).parse(process.env); other.parse(process.env);";
+    assert_eq!(sorted(Language::JavaScript, zod), ["KEY_A", "KEY_B", "KEY_C"]);
+    let mut with_default = defaults(Language::JavaScript, zod);
+    with_default.sort();
+    assert_eq!(with_default, ["KEY_B", "KEY_C"]);
+    assert_eq!(lines(Language::JavaScript, zod), [3]);
+}
+
+#[test]
+fn frameworks_of_javascript_are_known() {
+    let text = "cleanEnv(process.env, { APP_A: str(), APP_B: port({ default: 3 }) });\n\
+        createEnv({ server: { APP_C: z.string() }, client: { NEXT_PUBLIC_D: z.string() }, runtimeEnv: process.env });\n\
+        configService.get<string>('NEST_A'); this.configService.getOrThrow('NEST_B'); config.get('NOT');\n\
+        requireEnv('HELP_A'); getEnv(\"HELP_B\", 'x'); vi.stubEnv('NOT_B', '1'); setEnv('NOT_C', 1); getEnvironment('NOT_D');";
+    let expected = ["APP_A", "APP_B", "APP_C", "HELP_A", "HELP_B", "NEST_A", "NEST_B", "NEXT_PUBLIC_D"];
+    assert_eq!(sorted(Language::JavaScript, text), expected);
+    assert!(lines(Language::JavaScript, text).is_empty());
+    let svelte = "import { env as e } from '$env/dynamic/private'; e.SV_A;\nimport { SV_B, SV_C as c } from '$env/static/public';";
+    assert_eq!(sorted(Language::JavaScript, svelte), ["SV_A", "SV_B", "SV_C"]);
+}
+
+#[test]
+fn casts_and_other_names_of_the_process_are_followed() {
+    let text = "(process.env as any).CAST_A; (process.env as Record<string, string>)['CAST_B']; 'IN_A' in process.env;\n\
+        const { env: { NEST_A, NEST_B: b } } = process; const { env: penv } = process; penv.PENV_A;\n\
+        import { env as e2 } from 'node:process'; e2.TWO_A; import proc from 'process'; proc.env.PROC_A;\n\
+        Object.hasOwn(process.env, 'OWN_A');";
+    let expected = ["CAST_A", "CAST_B", "IN_A", "NEST_A", "NEST_B", "OWN_A", "PENV_A", "PROC_A", "TWO_A"];
+    assert_eq!(sorted(Language::JavaScript, text), expected);
+}
+
+#[test]
+fn fields_of_settings_classes_are_variables() {
+    let text = "from pydantic_settings import BaseSettings, SettingsConfigDict\nfrom pydantic import Field, AliasChoices\n\
+class Part(BaseModel):\n    not_one: str\n\
+class Settings(BaseSettings):\n    \"\"\"a: doc\"\"\"\n    model_config = SettingsConfigDict(env_prefix='APP_')\n    api_base: str\n    timeout: int = 30\n    \
+token: str = Field(alias='ALIAS_A')\n    dsn: str = Field(default='x', validation_alias=AliasChoices('CHOICE_A', 'CHOICE_B'))\n    part: Part\n    _private: int = 1\n    \
+CONST: ClassVar[int] = 3\n    hosts: dict[str, list[int]] = Field(default_factory=dict)\n\n    def method(self) -> str:\n        local: int = 3\n        return ''\n\
+class Child(Settings):\n    child: Optional[str] = None\n\nother: int = 3\n";
+    assert_eq!(
+        sorted(Language::Python, text),
+        ["ALIAS_A", "APP_API_BASE", "APP_HOSTS", "APP_TIMEOUT", "CHILD", "CHOICE_A", "CHOICE_B"]
+    );
+    let mut defaults = defaults(Language::Python, text);
+    defaults.sort();
+    assert_eq!(defaults, ["APP_HOSTS", "APP_TIMEOUT", "CHILD", "CHOICE_A", "CHOICE_B"]);
+    let long = format!("class S(BaseSettings): {}", "a: int; ".repeat(50_000));
+    assert!(names(Language::Python, &long).is_empty());
+}
+
+#[test]
+fn frameworks_of_python_are_known() {
+    let text = "import environ\nenv = environ.Env()\nenv('DJ_A'); env.bool('DJ_B', default=True); env.db(); env.cache(default='x')\n\
+        @click.option('--x', envvar='CLICK_A')\ndef f(x=typer.Option(..., envvar=['TYPER_A', 'TYPER_B'])): pass\nget_env('HELP_A'); monkeypatch.setenv('NOT', 'x')\n";
+    assert_eq!(
+        sorted(Language::Python, text),
+        ["CACHE_URL", "CLICK_A", "DATABASE_URL", "DJ_A", "DJ_B", "HELP_A", "TYPER_A", "TYPER_B"]
+    );
+    assert_eq!(sorted(Language::Python, "from config.base import env\nenv('DJ_C')\n"), ["DJ_C"]);
+}
+
+#[test]
+fn fields_flags_and_helpers_of_rust_and_go_are_known() {
+    let rust = "use clap::Parser;\nstruct A { #[arg(long, env)] pub api_base: String, #[arg(env(\"ARG_B\"), default_value = \"x\")] b: u8,\n\
+        #[clap(env)] #[serde(default)] pub(crate) other_one: u8 }\nuse std::env::{self, var as v};\nfn f() { v(\"V_A\"); var(\"NOT\"); std::env::var(\"B_A\"); env_or(\"HELP_A\", \"x\"); c.env(\"NOT_B\", 1); }";
+    assert_eq!(sorted(Language::Rust, rust), ["API_BASE", "ARG_B", "B_A", "HELP_A", "OTHER_ONE", "V_A"]);
+    let go = "viper.SetEnvPrefix(\"app\"); viper.BindEnv(\"db.url\"); f := &cli.StringFlag{EnvVars: []string{\"CLI_A\", \"CLI_B\"}, EnvVar: \"CLI_C\"}\n\
+        mustEnv(\"HELP_A\"); getenv(\"HELP_B\", \"x\"); os.Setenv(\"NOT\", \"x\")\nfunc getenv(k, d string) string { return os.Getenv(k) }";
+    assert_eq!(sorted(Language::Go, go), ["APP_DB_URL", "CLI_A", "CLI_B", "CLI_C", "HELP_A", "HELP_B"]);
+    assert_eq!(lines(Language::Go, go), [3]);
+}
+
+#[test]
+fn functions_read_what_the_script_sets_further_down() {
+    let text = "use() {\n  echo $OWNER $TOKEN\n  BIN=${BIN:-./bin}\n}\nmore() {\n  ls $BIN \"${OWNER}/x\"\n}\necho $EARLY\nEARLY=1\nOWNER=me; use\n";
+    assert_eq!(names(Language::Shell, text), ["BIN", "EARLY", "TOKEN"]);
+}
+
+#[test]
+fn shell_asks_for_variables_by_name_too() {
+    assert_eq!(names(Language::Shell, "printenv A; [[ -v B ]] && grep -v C\n[ ! -v D ]"), ["A", "B", "D"]);
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_a_tokeniser_panic(text in "(process\\.env|os\\.environ|env|[\\[\\]{}()'\"`$\\\\/#\n.=:?é]|EOF|<<|r#|f\"|[A-Z]{1,3}| ){0,60}") {

@@ -22,7 +22,7 @@ pub(super) enum Syntax {
 const MAX_DEPTH: usize = 16;
 
 pub(super) fn tokens(text: &str, syntax: Syntax) -> Vec<Token> {
-    let mut lexer = Lexer { bytes: text.as_bytes(), text, at: 0, syntax, tokens: Vec::new() };
+    let mut lexer = Lexer { bytes: text.as_bytes(), text, at: 0, syntax, tokens: Vec::with_capacity(text.len() / 8) };
     lexer.run(0, None);
     lexer.tokens
 }
@@ -140,9 +140,11 @@ impl Lexer<'_> {
     }
 
     fn mark(&mut self) {
-        const LONG: [&str; 9] = ["...", "===", "!==", "?.", "??", "::", ":=", "==", "=>"];
-        let rest = &self.bytes[self.at..];
-        let length = LONG.iter().find(|m| rest.starts_with(m.as_bytes())).map_or(1, |m| m.len());
+        let length = match &self.bytes[self.at..] {
+            [b'.', b'.', b'.', ..] | [b'=' | b'!', b'=', b'=', ..] => 3,
+            [b'?', b'.' | b'?', ..] | [b':', b':' | b'=', ..] | [b'=', b'=' | b'>', ..] => 2,
+            _ => 1,
+        };
         self.push(false, self.at, self.at + length);
         self.at += length;
     }

@@ -10,12 +10,33 @@ type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 const MAX_EVENT_BYTES: u64 = 32 << 20;
 
 /// The base of the change that a CI system builds; `None` outside CI and for builds of no change (a schedule, a tag, the
-/// first push of a repository). CircleCI names no base.
+/// first push of a repository).
 pub fn detect_base(env: &dyn Fn(&str) -> Option<String>) -> Option<BaseSpec> {
     let env: Variables<'_> = &|name| env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
     let systems: [fn(Variables<'_>) -> Option<BaseSpec>; 11] =
         [github, gitlab, bitbucket, azure, buildkite, drone, travis, woodpecker, appveyor, jenkins, circle];
     systems.into_iter().find_map(|system| system(env))
+}
+
+/// The CI system that runs this, of those that [`detect_base`] knows.
+pub fn ci_system(env: &dyn Fn(&str) -> Option<String>) -> Option<&'static str> {
+    const SYSTEMS: [(&str, &str); 13] = [
+        ("FORGEJO_ACTIONS", "Forgejo Actions"),
+        ("GITEA_ACTIONS", "Gitea Actions"),
+        ("GITHUB_ACTIONS", "GitHub Actions"),
+        ("GITLAB_CI", "GitLab CI"),
+        ("BITBUCKET_BUILD_NUMBER", "Bitbucket Pipelines"),
+        ("TF_BUILD", "Azure Pipelines"),
+        ("BUILDKITE", "Buildkite"),
+        ("CIRCLECI", "CircleCI"),
+        ("DRONE", "Drone"),
+        ("TRAVIS", "Travis CI"),
+        ("APPVEYOR", "AppVeyor"),
+        ("JENKINS_URL", "Jenkins"),
+        ("CI", "a CI system"),
+    ];
+    let set = |name: &str| env(name).is_some_and(|v| !v.trim().is_empty() && !v.eq_ignore_ascii_case("false"));
+    SYSTEMS.iter().find(|(variable, _)| set(variable)).map(|(_, name)| *name)
 }
 
 fn spec(from: &'static str, fix: &'static str, reach: Reach, revisions: Vec<Option<String>>) -> Option<BaseSpec> {
@@ -82,10 +103,11 @@ fn gitlab(env: Variables<'_>) -> Option<BaseSpec> {
     const FROM: &str = "GitLab CI";
     const FIX: &str = "set the job's variable `GIT_DEPTH: 0`";
     let target = env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME").map(remote);
-    let ids = ["CI_MERGE_REQUEST_DIFF_BASE_SHA", "CI_MERGE_REQUEST_TARGET_BRANCH_SHA"].map(|n| env(n).and_then(commit));
+    let ids = ["CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "CI_MERGE_REQUEST_DIFF_BASE_SHA"].map(|n| env(n).and_then(commit));
     if target.is_some() || ids.iter().any(Option::is_some) {
-        let [began, head] = ids;
-        return spec(FROM, FIX, Reach::MergeBase, vec![began, head, target]);
+        let [head, began] = ids;
+        // The diff's base is where the change began, which its author chose: only where the clone has nothing better.
+        return spec(FROM, FIX, Reach::MergeBase, vec![head, target, began]);
     }
     let before = env("CI_COMMIT_BEFORE_SHA").and_then(commit);
     if before.is_some() && env("CI_COMMIT_TAG").is_none() {
@@ -173,8 +195,11 @@ fn jenkins(env: Variables<'_>) -> Option<BaseSpec> {
 }
 
 fn circle(env: Variables<'_>) -> Option<BaseSpec> {
-    // Names neither target branch nor previous commit; --base has to.
-    env("CIRCLECI").and(None)
+    env("CIRCLECI")?;
+    // It says that there is a pull request and not what it is to go into: the default branch, as the clone knows it.
+    ["CIRCLE_PULL_REQUEST", "CIRCLE_PULL_REQUESTS", "CIRCLE_PR_NUMBER"].into_iter().find_map(env)?;
+    let fix = "name the target branch with --base origin/BRANCH: CircleCI does not";
+    spec("CircleCI", fix, Reach::MergeBase, vec![Some("refs/remotes/origin/HEAD".to_owned())])
 }
 
 #[cfg(test)]
@@ -233,6 +258,11 @@ mod tests {
                 "Woodpecker",
                 vec![("CI", "woodpecker"), ("CI_COMMIT_PULL_REQUEST", "7"), ("CI_COMMIT_TARGET_BRANCH", "main")],
                 main,
+            ),
+            (
+                "CircleCI",
+                vec![("CIRCLECI", "true"), ("CIRCLE_PULL_REQUEST", "https://example.com/pull/7")],
+                "refs/remotes/origin/HEAD",
             ),
             (
                 "AppVeyor",
@@ -294,6 +324,14 @@ mod tests {
         assert_eq!(run(&new, &push), Some((Reach::MergeBase, "refs/remotes/origin/main".into())));
         assert_eq!(run(&new, &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]), None);
         assert_eq!(run("not json", &[]), None);
+    }
+
+    #[test]
+    fn the_ci_system_is_named() {
+        let system = |name: &str, value: &str| ci_system(&|n| (n == name).then(|| value.to_owned()));
+        assert_eq!(system("CIRCLECI", "true"), Some("CircleCI"));
+        assert_eq!(system("CI", "1"), Some("a CI system"));
+        assert_eq!((system("CI", "false"), system("CI", ""), system("HOME", "/")), (None, None, None));
     }
 
     #[test]

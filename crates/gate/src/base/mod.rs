@@ -1,8 +1,9 @@
 //! What a change is measured against.
 //!
 //! A change must not be able to approve itself, so contract, waivers, baseline, own rules and inline allowances come from
-//! the revision that the change starts from. CI systems say which that is; where they do and it is not in the clone, that
-//! is an error, never a reason to trust the working tree.
+//! the revision that the change is to go into. Not from where it began: its author chooses that, and could choose a commit
+//! from before a waiver was withdrawn. CI systems say which revision that is; where they do and it is not in the clone,
+//! that is an error, never a reason to trust the working tree.
 
 mod detect;
 
@@ -12,7 +13,7 @@ use custody_scan::source::{BaseTree, SourceError};
 
 use crate::input::BaseProblem;
 
-pub use detect::detect_base;
+pub use detect::{ci_system, detect_base};
 
 /// Which revision a change is measured against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct BaseSpec {
 pub enum Reach {
     /// It is the revision: what a push replaced.
     Exact,
-    /// It is where the change began: the best common ancestor of the revision and `HEAD`.
+    /// It is the revision that the change is to go into; what the change does is told from their best common ancestor on.
     MergeBase,
 }
 
@@ -48,19 +49,39 @@ impl BaseSpec {
     }
 }
 
+/// What a change is measured against.
+pub struct Base {
+    target: BaseTree,
+    /// Where the change began, if that is another commit.
+    began: Option<BaseTree>,
+}
+
+impl Base {
+    /// The revision whose contract, waivers, baseline, rules and allowances are in force.
+    pub fn in_force(&self) -> &BaseTree {
+        &self.target
+    }
+
+    /// Where the change began: what differs from it, the change did.
+    pub(crate) fn began(&self) -> &BaseTree {
+        self.began.as_ref().unwrap_or(&self.target)
+    }
+
+    /// Whether the target has moved on since the change began.
+    pub(crate) fn has_moved_on(&self) -> bool {
+        self.began.is_some()
+    }
+}
+
 /// Opens the base.
 ///
 /// # Errors
 ///
 /// [`BaseProblem`] with the first name's error, where none of the names can be used.
-pub fn open_base(root: &Path, spec: &BaseSpec) -> Result<BaseTree, BaseProblem> {
+pub fn open_base(root: &Path, spec: &BaseSpec) -> Result<Base, BaseProblem> {
     let mut first: Option<(String, SourceError)> = None;
     for revision in &spec.revisions {
-        let opened = match spec.reach {
-            Reach::Exact => BaseTree::open(root, revision),
-            Reach::MergeBase => BaseTree::at_merge_base(root, revision),
-        };
-        match opened {
+        match open(root, revision, spec.reach) {
             Ok(base) => return Ok(base),
             Err(error) => {
                 first.get_or_insert((revision.clone(), error));
@@ -76,6 +97,15 @@ pub fn open_base(root: &Path, spec: &BaseSpec) -> Result<BaseTree, BaseProblem> 
     Err(BaseProblem { revision, from: spec.from, why, fix: spec.fix })
 }
 
+fn open(root: &Path, revision: &str, reach: Reach) -> Result<Base, SourceError> {
+    let target = BaseTree::open(root, revision)?;
+    let began = match reach {
+        Reach::Exact => None,
+        Reach::MergeBase => Some(BaseTree::at_merge_base(root, revision)?).filter(|b| b.commit() != target.commit()),
+    };
+    Ok(Base { target, began })
+}
+
 #[cfg(test)]
 mod tests {
     use custody_testkit::Repository;
@@ -83,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_base_is_where_the_change_began() {
+    fn what_the_change_goes_into_is_in_force_and_what_it_does_counts_from_where_it_began() {
         let repository = Repository::new();
         repository.write("a", "1");
         let began = repository.commit("one");
@@ -92,10 +122,10 @@ mod tests {
         repository.commit("two");
         repository.git(["checkout", "--quiet", "main"]);
         repository.write("b", "3");
-        repository.commit("three");
+        let target = repository.commit("three");
         repository.git(["checkout", "--quiet", "change"]);
         let base = open_base(repository.root(), &BaseSpec::named("main")).expect("opens");
-        assert_eq!(base.commit(), began);
+        assert_eq!((base.in_force().commit(), base.began().commit()), (target, began));
     }
 
     #[test]
@@ -103,7 +133,7 @@ mod tests {
         let repository = Repository::new();
         let commit = repository.commit("one");
         let spec = BaseSpec { revisions: vec!["origin/nowhere".into(), "main".into()], ..BaseSpec::named("") };
-        assert_eq!(open_base(repository.root(), &spec).expect("opens").commit(), commit);
+        assert_eq!(open_base(repository.root(), &spec).expect("opens").in_force().commit(), commit);
     }
 
     #[test]
@@ -118,9 +148,11 @@ mod tests {
         clone.git(["clone", "--quiet", "--depth", "1", url.as_str(), "here"]);
         let variables = [("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_DIFF_BASE_SHA", old.as_str())];
         let spec = detect_base(&|name| variables.iter().find(|v| v.0 == name).map(|v| v.1.to_owned())).expect("named");
-        let problem = open_base(&clone.path("here"), &spec).map(|b| b.commit()).expect_err("not fetched").to_string();
+        let problem =
+            open_base(&clone.path("here"), &spec).map(|b| b.in_force().commit()).expect_err("not fetched").to_string();
         assert!(problem.contains("GIT_DEPTH: 0") && problem.contains("GitLab CI"), "{problem}");
-        let problem = open_base(&clone.path("here"), &BaseSpec::named("nowhere\u{1b}[31m")).map(|b| b.commit());
+        let problem =
+            open_base(&clone.path("here"), &BaseSpec::named("nowhere\u{1b}[31m")).map(|b| b.in_force().commit());
         assert!(!problem.expect_err("unknown").to_string().contains('\u{1b}'));
     }
 }

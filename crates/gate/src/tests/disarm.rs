@@ -76,6 +76,43 @@ fn by_an_inline_allowance() {
     assert_disarmed_only_without_a_base(&repository, "inline");
 }
 
+/// The waiver was in force where the change began and has been withdrawn since.
+#[test]
+fn by_starting_from_an_old_commit() {
+    let waiver = |rule: &str| {
+        format!("[[waiver]]\nid = \"old\"\nrule = \"{rule}\"\nowner = \"o\"\nreason = \"r\"\nexpires = 2027-01-01\n")
+    };
+    let (probe, _, rule) = change("");
+    drop(probe);
+    let (repository, _, _) = change(&waiver(&rule));
+    assert_may_release(&AGAINST_MAIN.run(repository.root()));
+    repository.git(["checkout", "--quiet", "main"]);
+    repository.write("custody.toml", "");
+    repository.commit("withdraw the waiver");
+    repository.git(["checkout", "--quiet", "change"]);
+    let report = AGAINST_MAIN.run(repository.root());
+    assert_blocked(&report);
+    let changes: Vec<&Diagnostic> = report.diagnostics.iter().filter(|d| d.code == CODE).collect();
+    assert!(changes.is_empty(), "the change did nothing to the contract: {changes:#?}");
+}
+
+/// A waiver that was merged after the change began counts for it.
+#[test]
+fn a_waiver_of_the_target_counts_although_the_change_began_before() {
+    let (repository, fingerprint, _) = change("");
+    assert_blocked(&AGAINST_MAIN.run(repository.root()));
+    repository.git(["checkout", "--quiet", "main"]);
+    let waiver = format!(
+        "[[waiver]]\nid = \"w\"\nfingerprint = \"{fingerprint}\"\nowner = \"o\"\nreason = \"r\"\nexpires = 2027-01-01\n"
+    );
+    repository.write("custody.toml", waiver);
+    repository.commit("waive it");
+    repository.git(["checkout", "--quiet", "change"]);
+    let report = AGAINST_MAIN.run(repository.root());
+    assert_may_release(&report);
+    assert!(!report.diagnostics.iter().any(|d| d.code == CODE), "{:#?}", report.diagnostics);
+}
+
 #[test]
 fn by_an_allowance_that_another_file_has() {
     let repository = repository("");

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use custody_contract::{
-    ClauseVerdict, Contract, ContractOrigin, Decision, Environment, EnvironmentSource, Evaluation, FileTree, Report,
-    Verdict,
+    ClauseVerdict, Contract, ContractOrigin, Decision, Environment, EnvironmentSource, Evaluation, FileTree,
+    MemoryTree, Report, Verdict,
 };
 use custody_incident::IncidentMode;
 use custody_scan::engine::Engine;
@@ -17,9 +17,10 @@ use custody_testkit::Repository;
 use jiff::civil::{Date, date};
 
 use crate::base::{BaseSpec, open_base};
+use crate::billing;
 use crate::evaluate::evaluate_parts;
 use crate::input::{GateInput, HistoryMode};
-use crate::parts::{BillingPart, EnvPart};
+use crate::parts::EnvPart;
 
 const TODAY: Date = date(2026, 11, 24);
 
@@ -79,7 +80,7 @@ impl Check<'_> {
     fn run(self, root: &Path) -> Report {
         let base = self.base.map(|r| open_base(root, &BaseSpec::named(r)).expect("the base opens"));
         let read = |path: &str| match &base {
-            Some(base) => base.read(path).expect("readable"),
+            Some(base) => base.in_force().read(path).expect("readable"),
             None => fs::read(root.join(path)).ok(),
         };
         let text = String::from_utf8(read(Contract::FILE_NAME).unwrap_or_default()).expect("UTF-8");
@@ -94,7 +95,7 @@ impl Check<'_> {
         let origin = ContractOrigin {
             profile: contract.profile.clone(),
             file: Some(Contract::FILE_NAME.into()),
-            base: base.as_ref().map(|b| b.commit()),
+            base: base.as_ref().map(|b| b.in_force().commit()),
         };
         let input = GateInput {
             root,
@@ -124,17 +125,8 @@ impl Check<'_> {
             cred4: absent(),
             ..EnvPart::default()
         };
-        let billing = BillingPart {
-            cred1: absent(),
-            cred2: absent(),
-            cred3: absent(),
-            cred4: absent(),
-            bill1: absent(),
-            bill2: absent(),
-            bill3: absent(),
-            val1: absent(),
-            ..BillingPart::default()
-        };
+        let nothing = MemoryTree::default();
+        let billing = billing::ask(&GateInput { tree: &nothing, ..input });
         evaluate_parts(&input, env, billing).expect("evaluated")
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Command {
     pub(super) redirects: bool,
     /// Reads from a file, which is taken to be missing.
     pub(super) reads: bool,
+    /// The words behind `>&` and `<&`.
+    pub(super) copies: Vec<Word>,
 }
 
 /// Whether the command before succeeded.
@@ -93,18 +95,32 @@ impl Shell {
         let split = command.words.iter().position(|w| w.assigns.is_none()).unwrap_or(command.words.len());
         let (assignments, rest) = command.words.split_at(split);
         // A word of nothing but expansions may expand to nothing: then it is no word.
-        let mut words: Vec<&Word> = Vec::new();
+        let mut words: Vec<(&Word, Value)> = Vec::new();
+        let mut named = None;
         for word in rest {
             // What goes wrong here ends the shell.
             let value = self.value(word)?;
             if word.quoted || value != Value::Text(String::new()) {
-                words.push(word);
+                if words.is_empty() {
+                    named = Some(command_name(word, &value)?);
+                }
+                words.push((word, value));
+            }
+        }
+        for word in &command.copies {
+            match self.value(word)? {
+                Value::Text(text) if text == "-" || (text.len() == 1 && text.as_bytes()[0].is_ascii_digit()) => {}
+                Value::Text(_) => return Err("& behind < or > without a number"),
+                Value::Computed(_) => return Err("a file descriptor that is computed, which is not followed"),
             }
         }
         let rest = words.as_slice();
-        let name = rest.first().map(|w| w.literal.as_deref().unwrap_or(""));
+        let name = named.as_deref();
+        // Where the only word may come to nothing, the assignments in front of it stay or not.
+        let perhaps_none = name == Some("") && !rest[0].0.quoted;
         let kept = match name {
             None => true,
+            Some("") => perhaps_none,
             Some(name) => SPECIAL.contains(&name),
         };
         let exports = matches!(name, Some("export" | "readonly"));
@@ -115,7 +131,7 @@ impl Shell {
             let Some(name) = &word.assigns else { continue };
             let value = self.value(word)?;
             if kept && !own_process {
-                let value = match (value, command.redirects || uncertain) {
+                let value = match (value, command.redirects || uncertain || perhaps_none) {
                     (Value::Text(_), true) => Value::Computed("depends on a command or a file"),
                     (value, _) => value,
                 };
@@ -127,14 +143,16 @@ impl Shell {
             Some(_) if exports => self.export(&rest[1..], own_process).map(|()| Status::Success),
             Some(":" | "true" | "set") => Ok(Status::Success),
             Some("unset") => {
-                for word in rest[1..].iter().filter(|_| !own_process) {
+                for (word, _) in rest[1..].iter().filter(|_| !own_process) {
                     self.reading.values.remove(word.literal.as_deref().unwrap_or(""));
                 }
                 Ok(Status::Success)
             }
             Some("eval" | "." | "source" | "exec") => Err("runs other shell code, which is not followed"),
             Some("exit" | "return") => Err("ends the shell that reads it"),
-            Some(name) if RESERVED.contains(&name) => Err("a shell program, which is not followed"),
+            Some(name) if RESERVED.contains(&name) && rest[0].0.literal.is_some() => {
+                Err("a shell program, which is not followed")
+            }
             Some(_) => {
                 self.reading.commands.push(command.line);
                 Ok(Status::Unknown)
@@ -142,22 +160,26 @@ impl Shell {
         }
     }
 
-    fn export(&mut self, arguments: &[&Word], own_process: bool) -> Outcome<()> {
-        // All words are expanded before the first is set.
-        let values = arguments.iter().map(|word| self.value(word)).collect::<Outcome<Vec<Value>>>()?;
-        for (word, value) in arguments.iter().zip(values) {
+    fn export(&mut self, arguments: &[(&Word, Value)], own_process: bool) -> Outcome<()> {
+        let option =
+            arguments.first().and_then(|(w, _)| w.literal.as_deref()).filter(|l| l.starts_with('-') && l.len() > 1);
+        let arguments = match option {
+            Some("--") => &arguments[1..],
+            // It lists what is exported and sets nothing.
+            Some("-p") => return Ok(()),
+            Some(_) => return Err("export with an option that it does not have"),
+            None => arguments,
+        };
+        for (word, value) in arguments {
             // The word expands whole, so a name may come out of a variable.
-            let (name, value) = match (&word.assigns, value) {
+            let (name, value) = match (&word.assigns, value.clone()) {
                 (Some(name), value) => (name.clone(), Some(value)),
-                (None, Value::Computed(_)) => continue,
+                (None, Value::Computed(_)) => return Err("export of a name that is computed, which is not followed"),
                 (None, Value::Text(text)) => match text.split_once('=') {
                     Some((name, value)) => (name.to_owned(), Some(Value::Text(value.to_owned()))),
                     None => (text, None),
                 },
             };
-            if matches!(name.as_str(), "-p" | "--" | "-") && value.is_none() {
-                continue;
-            }
             if !is_name(&name) {
                 return Err("export of a name that a shell cannot have");
             }
@@ -175,9 +197,30 @@ impl Shell {
                 return Err("interpolation grows beyond all bounds");
             }
         }
+        // `_` is the shell's own: the last word of the command before.
+        let value = if name == "_" { Value::Computed("what the shell itself sets") } else { value };
         self.reading.values.insert(name.to_owned(), value);
         Ok(())
     }
+}
+
+/// The name of the command that a word becomes; empty where the file alone does not decide.
+fn command_name(word: &Word, value: &Value) -> Outcome<String> {
+    match value {
+        // What comes out of an expansion is cut at white space, and the rest becomes arguments.
+        Value::Text(text) if word.expands() && text.contains([' ', '\t', '\n', '*', '?', '[']) => {
+            Err("a command that an expansion names, which is not followed")
+        }
+        Value::Text(text) if word.literal.is_some() && (text.contains(['*', '?']) || is_class(text)) => {
+            Err("a command that file names decide, which is not followed")
+        }
+        Value::Text(text) => Ok(text.clone()),
+        Value::Computed(_) => Ok(String::new()),
+    }
+}
+
+fn is_class(text: &str) -> bool {
+    text.split_once('[').is_some_and(|(_, rest)| rest.contains(']'))
 }
 
 /// Built-ins whose assignments stay (POSIX.1-2024, 2.15).

@@ -18,6 +18,13 @@ pub(in super::super) struct Word {
     pub(super) literal: Option<String>,
 }
 
+impl Word {
+    /// Whether something in it is expanded.
+    pub(super) fn expands(&self) -> bool {
+        self.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_)))
+    }
+}
+
 /// A part of a word.
 #[derive(Debug)]
 pub(super) enum Piece {
@@ -110,7 +117,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn command(&mut self) -> Outcome<(Option<Command>, End)> {
-        let mut command = Command { words: Vec::new(), line: self.line, redirects: false, reads: false };
+        let mut command =
+            Command { words: Vec::new(), line: self.line, redirects: false, reads: false, copies: Vec::new() };
         loop {
             self.skip_blank();
             let end = match self.peek() {
@@ -126,11 +134,11 @@ impl<'a> Lexer<'a> {
                 Some('|') if self.rest().starts_with("||") => self.advance(2, End::Or),
                 Some('&') => self.advance(1, End::Background),
                 Some('|') => self.advance(1, End::Pipe),
-                Some('(') => return Err("a parenthesis, which a shell takes for a program"),
+                Some('(') => return Err(self.parenthesis(&command)),
                 Some(')') => return Err("a parenthesis that nothing opens"),
                 Some('<' | '>') => {
                     command.reads |= self.rest().starts_with('<');
-                    self.redirection()?;
+                    command.copies.extend(self.redirection()?);
                     command.redirects = true;
                     continue;
                 }
@@ -151,16 +159,30 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn redirection(&mut self) -> Outcome<()> {
+    /// Why an opening parenthesis ends the reading.
+    fn parenthesis(&self, command: &Command) -> &'static str {
+        let function = self.rest()[1..].trim_start_matches([' ', '\t']).starts_with(')');
+        match command.words.as_slice() {
+            [] => "a subshell, which is not followed",
+            [name] if function && name.literal.as_deref().is_some_and(is_name) => "a function, which is not followed",
+            _ => "a parenthesis, which a shell takes for a program",
+        }
+    }
+
+    /// Gives the word behind `>&` and `<&`, which has to be a number.
+    fn redirection(&mut self) -> Outcome<Option<Word>> {
         if self.rest().starts_with("<<") {
             return Err("a here-document, which is not followed");
         }
-        let operator = [">>", ">&", "<&", "<>", ">|"].iter().any(|o| self.rest().starts_with(o));
-        self.at += if operator { 2 } else { 1 };
+        let operator = [">>", ">&", "<&", "<>", ">|"].into_iter().find(|o| self.rest().starts_with(o));
+        self.at += operator.map_or(1, str::len);
         self.skip_blank();
         match self.peek() {
             None | Some('\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')') => Err("< or > without a file's name"),
-            Some(_) => self.word(false).map(drop),
+            Some(_) => {
+                let word = self.word(false)?;
+                Ok(operator.is_some_and(|o| o.ends_with('&')).then_some(word))
+            }
         }
     }
 
@@ -183,6 +205,7 @@ impl<'a> Lexer<'a> {
                     word.pieces.push(Piece::Computed("a home directory"));
                     plain = false;
                 }
+                '\\' if self.rest().starts_with("\\\n") => self.join_lines(),
                 '\'' | '"' | '\\' | '$' | '`' => {
                     word.quoted |= c != '$' && c != '`';
                     plain = plain && c == '$' && !self.expands();
@@ -223,7 +246,7 @@ impl<'a> Lexer<'a> {
                 }
                 Ok(())
             }
-            Some('`') => self.backtick(text, pieces),
+            Some('`') => self.backtick(text, pieces, false),
             _ => self.dollar(text, pieces, depth),
         }
     }
@@ -238,28 +261,33 @@ impl<'a> Lexer<'a> {
                     Some(c) => text.extend(['\\', c]),
                     None => return Err("a quote that is never closed"),
                 },
-                '`' => self.backtick(text, pieces)?,
+                '`' => self.backtick(text, pieces, true)?,
                 '$' => self.dollar(text, pieces, depth)?,
                 c => text.push(c),
             }
         }
     }
 
-    fn backtick(&mut self, text: &mut String, pieces: &mut Vec<Piece>) -> Outcome<()> {
+    fn backtick(&mut self, text: &mut String, pieces: &mut Vec<Piece>, double: bool) -> Outcome<()> {
         flush(text, pieces);
         let mut inner = String::new();
         loop {
             match self.next().ok_or("a backtick that is never closed")? {
                 '`' => break,
-                '\\' => inner.extend(self.next()),
+                '\\' => match self.next() {
+                    Some('\n') => {}
+                    Some(c) if matches!(c, '\\' | '`' | '$') || (double && c == '"') => inner.push(c),
+                    c => inner.extend(std::iter::once('\\').chain(c)),
+                },
                 c => inner.push(c),
             }
         }
-        // It is not run, but a shell refuses the line if a quote in it does not close.
+        // It is not run, but a shell refuses the line if it is no shell code.
         let mut lexer = Lexer::new(&inner);
         while let Some(parsed) = lexer.line() {
             match parsed {
-                Err(why) if why.contains("never closed") => return Err(why),
+                // A parenthesis ends the code in backticks; a shell reads no further in them.
+                Err(why) if !why.contains("not followed") && !why.contains("nothing opens") => return Err(why),
                 Err(_) => break,
                 Ok(_) => {}
             }
@@ -270,9 +298,11 @@ impl<'a> Lexer<'a> {
 
     /// What follows a `$` that was just read.
     fn dollar(&mut self, text: &mut String, pieces: &mut Vec<Piece>, depth: usize) -> Outcome<()> {
+        self.join_lines();
         let piece = match self.peek() {
             Some('{') => {
                 self.next();
+                self.join_lines();
                 self.braced(depth + 1)?
             }
             Some('(') => {
@@ -302,7 +332,7 @@ impl<'a> Lexer<'a> {
 
     /// Whether the `$` at the cursor starts an expansion.
     fn expands(&self) -> bool {
-        let next = self.rest()[1..].chars().next();
+        let next = self.rest()[1..].trim_start_matches("\\\n").chars().next();
         next.is_some_and(|c| c.is_ascii_alphanumeric() || "_{(@*#?-$!".contains(c))
     }
 
@@ -318,6 +348,7 @@ impl<'a> Lexer<'a> {
             return Ok(if c == '#' { Piece::Computed("the length of a value") } else { Piece::Text(String::new()) });
         }
         let name = self.name();
+        self.join_lines();
         let operators = [":-", "-", ":=", "=", ":?", "?", ":+", "+", "}", "%", "#"];
         let operator = operators.into_iter().find(|o| self.rest().starts_with(o));
         let Some(operator) = operator.filter(|_| !name.is_empty()) else {
@@ -378,11 +409,24 @@ impl<'a> Lexer<'a> {
     }
 
     fn name(&mut self) -> String {
-        let rest = self.rest();
-        let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
-        let name = if rest.starts_with(|c: char| c.is_ascii_digit()) { "" } else { &rest[..end] };
-        self.at += name.len();
-        name.to_owned()
+        let mut name = String::new();
+        while let Some(c) = self.peek().filter(|c| *c == '_' || c.is_ascii_alphanumeric()) {
+            if name.is_empty() && c.is_ascii_digit() {
+                break;
+            }
+            name.push(c);
+            self.next();
+            self.join_lines();
+        }
+        name
+    }
+
+    /// Skips escaped line ends: within an expansion they mean nothing.
+    fn join_lines(&mut self) {
+        while self.rest().starts_with("\\\n") {
+            self.at += 2;
+            self.line += 1;
+        }
     }
 
     fn rest(&self) -> &'a str {
