@@ -506,7 +506,7 @@ mod tests {
                     let bytes = [&base[..at], inserted.as_bytes(), &base[next..]].concat();
                     let mut trace = Trace::default();
                     let input = Input::new(&bytes, None, Surface::History);
-                    engine.trace_version(&mut scratch, &input, &segments.as_slice().to_vec(), (&known, base.len()), &mut trace);
+                    engine.trace_version(&mut scratch, &input, segments.as_slice(), (&known, base.len()), &mut trace);
                     let naive = whole(engine, &mut scratch, &bytes).0;
                     prop_assert!(trace == naive, "{}\n{at} {skipped}\n{:?}\n{:?}", difference(&trace, &naive), bytes.as_bstr(), base.as_bstr());
                 }

@@ -19,6 +19,7 @@ pub(super) struct Links {
     trees: Vec<Tree>,
     added: Vec<Entry>,
     removed: Vec<u32>,
+    last: (Vec<u8>, u32),
 }
 
 /// A tree, with the ends of what was noted of it.
@@ -32,6 +33,18 @@ struct Tree {
 impl Links {
     /// The number of a name.
     pub(super) fn name(&mut self, name: &[u8]) -> u32 {
+        // What a tree has anew, it mostly loses, too.
+        if self.last.0 == name && !self.names.is_empty() {
+            return self.last.1;
+        }
+        let number = self.look_up(name);
+        self.last.0.clear();
+        self.last.0.extend_from_slice(name);
+        self.last.1 = number;
+        number
+    }
+
+    fn look_up(&mut self, name: &[u8]) -> u32 {
         if let Some(&number) = self.names.get(name) {
             return number;
         }
@@ -47,7 +60,15 @@ impl Links {
 
     /// Notes that the tree at hand lacks an entry of its base, or has another of that name.
     pub(super) fn remove(&mut self, name: u32) {
-        self.removed.push(name);
+        // An entry of that name stands in its place.
+        if self.added.last().is_none_or(|&(_, added)| added != name) || self.is_first() {
+            self.removed.push(name);
+        }
+    }
+
+    /// Whether nothing was noted of the tree at hand so far.
+    fn is_first(&self) -> bool {
+        self.trees.last().map_or(0, |tree| tree.added) as usize == self.added.len()
     }
 
     /// Ends the tree at hand.

@@ -1,9 +1,10 @@
 //! The table of all objects that a repository has, under whatever name and however often it has them.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{self, AtomicU64};
 
 use custody_contract::SkipReason;
 use gix::odb::pack;
@@ -15,19 +16,35 @@ use super::pack::PackFile;
 /// A position in the table.
 pub(super) type ObjectIndex = u32;
 
-const EMPTY: u32 = u32::MAX;
-
-/// All ids, each once, with a hash index over them. 26 bytes per object in a SHA-1 repository.
+/// All ids, each once, in order. 20 bytes per object in a SHA-1 repository.
 pub(super) struct ObjectTable {
     kind: gix::hash::Kind,
     ids: Vec<u8>,
-    slots: Vec<u32>,
-    mask: usize,
+    /// Where the ids start whose first two bytes are these.
+    fan: Vec<u32>,
 }
 
 impl ObjectTable {
-    pub(super) fn new(kind: gix::hash::Kind) -> Self {
-        ObjectTable { kind, ids: Vec::new(), slots: vec![EMPTY; 64], mask: 63 }
+    /// The table of these ids, which may be in any order, and more than once there.
+    ///
+    /// # Panics
+    ///
+    /// If there are 4 billion or more: git's own pack index cannot hold so many.
+    pub(super) fn new(kind: gix::hash::Kind, mut all: Vec<ObjectId>) -> Self {
+        // Merges what is sorted already, as each pack's ids are.
+        all.sort();
+        all.dedup();
+        assert!(u32::try_from(all.len()).is_ok_and(|count| count < u32::MAX), "fewer than 4 billion objects");
+        let mut fan = vec![0u32; (1 << 16) + 1];
+        let mut ids = Vec::with_capacity(all.len() * kind.len_in_bytes());
+        for id in &all {
+            fan[prefix(id.as_bytes()) + 1] += 1;
+            ids.extend_from_slice(id.as_bytes());
+        }
+        for at in 1..fan.len() {
+            fan[at] += fan[at - 1];
+        }
+        ObjectTable { kind, ids, fan }
     }
 
     pub(super) fn kind(&self) -> gix::hash::Kind {
@@ -39,76 +56,52 @@ impl ObjectTable {
     }
 
     pub(super) fn id(&self, index: ObjectIndex) -> &oid {
+        oid::from_bytes_unchecked(self.bytes(index as usize))
+    }
+
+    fn bytes(&self, at: usize) -> &[u8] {
         let length = self.kind.len_in_bytes();
-        oid::from_bytes_unchecked(&self.ids[index as usize * length..][..length])
-    }
-
-    /// Makes room for `more` ids.
-    pub(super) fn reserve(&mut self, more: usize) {
-        let total = self.len() + more;
-        self.ids.reserve_exact(more * self.kind.len_in_bytes());
-        let slots = (total * 3 / 2).next_power_of_two();
-        if slots > self.slots.len() {
-            self.rehash(slots);
-        }
-    }
-
-    /// The id's position; it is entered if it is new.
-    pub(super) fn insert(&mut self, id: &oid) -> ObjectIndex {
-        let slot = match self.find(id.as_bytes()) {
-            Ok(index) => return index,
-            Err(slot) => slot,
-        };
-        let index = u32::try_from(self.len()).expect("fewer than 4 billion objects, as in git's own pack index");
-        self.ids.extend_from_slice(id.as_bytes());
-        self.slots[slot] = index;
-        if self.len() * 4 > self.slots.len() * 3 {
-            self.rehash(self.slots.len() * 2);
-        }
-        index
+        &self.ids[at * length..][..length]
     }
 
     /// The position of the id whose bytes these are, if it is known.
     pub(super) fn lookup(&self, id: &[u8]) -> Option<ObjectIndex> {
-        self.find(id).ok()
-    }
-
-    /// The id's position, or the slot that it would take.
-    fn find(&self, id: &[u8]) -> Result<ObjectIndex, usize> {
-        let length = self.kind.len_in_bytes();
-        debug_assert_eq!(id.len(), length);
-        let mut slot = hash(id) & self.mask;
-        loop {
-            match self.slots[slot] {
-                EMPTY => return Err(slot),
-                // Compared as one word first: nearly all others differ there, and no function is called for them.
-                index
-                    if self.ids[index as usize * length..][..8] == id[..8]
-                        && self.ids[index as usize * length..][..length] == *id =>
-                {
-                    return Ok(index);
+        debug_assert_eq!(id.len(), self.kind.len_in_bytes());
+        let prefix = prefix(id);
+        let (mut from, mut to) = (self.fan[prefix] as usize, self.fan[prefix + 1] as usize);
+        // Ids are evenly spread: it stands near where its next bytes say. A few steps narrow the range to that place.
+        let share = u64::from(u32::from_be_bytes([id[2], id[3], id[4], id[5]]));
+        let mut at = from + (((to - from) as u64 * share) >> 32) as usize;
+        for _ in 0..8 {
+            if from >= to {
+                return None;
+            }
+            match id.cmp(self.bytes(at)) {
+                Ordering::Equal => return Some(at as ObjectIndex),
+                Ordering::Less => {
+                    to = at;
+                    at = at.saturating_sub(1).max(from);
                 }
-                _ => slot = (slot + 1) & self.mask,
+                Ordering::Greater => {
+                    from = at + 1;
+                    at = from.min(to.saturating_sub(1));
+                }
             }
         }
-    }
-
-    fn rehash(&mut self, slots: usize) {
-        self.mask = slots - 1;
-        self.slots = vec![EMPTY; slots];
-        for (index, id) in (0u32..).zip(self.ids.chunks_exact(self.kind.len_in_bytes())) {
-            let mut slot = hash(id) & self.mask;
-            while self.slots[slot] != EMPTY {
-                slot = (slot + 1) & self.mask;
+        while from < to {
+            let middle = from.midpoint(to);
+            match id.cmp(self.bytes(middle)) {
+                Ordering::Equal => return Some(middle as ObjectIndex),
+                Ordering::Less => to = middle,
+                Ordering::Greater => from = middle + 1,
             }
-            self.slots[slot] = index;
         }
+        None
     }
 }
 
-/// Ids are hashes: any part of them will do. The first byte is left out, since packs are sorted by it.
-fn hash(id: &[u8]) -> usize {
-    id[1..9].iter().fold(0, |hash, &byte| hash << 8 | usize::from(byte))
+fn prefix(id: &[u8]) -> usize {
+    usize::from(id[0]) << 8 | usize::from(id[1])
 }
 
 /// One bit per object, set by whichever thread is first.
@@ -122,11 +115,11 @@ impl Marks {
     /// Sets the mark; whether it was not set before.
     pub(super) fn set(&self, index: ObjectIndex) -> bool {
         let bit = 1 << (index % 64);
-        self.0[index as usize / 64].fetch_or(bit, Ordering::Relaxed) & bit == 0
+        self.0[index as usize / 64].fetch_or(bit, atomic::Ordering::Relaxed) & bit == 0
     }
 
     pub(super) fn is_set(&self, index: ObjectIndex) -> bool {
-        self.0[index as usize / 64].load(Ordering::Relaxed) & 1 << (index % 64) != 0
+        self.0[index as usize / 64].load(atomic::Ordering::Relaxed) & 1 << (index % 64) != 0
     }
 }
 
@@ -158,7 +151,7 @@ impl Store {
     /// Lists the packs and loose objects of an object directory and its alternates.
     pub(super) fn open(objects: &Path, kind: gix::hash::Kind) -> Store {
         let mut store = Store {
-            table: ObjectTable::new(kind),
+            table: ObjectTable::new(kind, Vec::new()),
             packs: Vec::new(),
             loose: Vec::new(),
             directories: vec![objects.to_owned()],
@@ -171,27 +164,41 @@ impl Store {
             Err(_) => store.breaks(&objects.join("info/alternates"), "the list of alternates cannot be followed"),
         }
         let mut packs = Vec::new();
-        for directory in store.directories.clone() {
-            if !directory.is_dir() {
-                store.broken.push((shown(&directory), SkipReason::Missing));
-                continue;
+        let mut loose = Vec::new();
+        for (number, directory) in store.directories.clone().iter().enumerate() {
+            if directory.is_dir() {
+                packs.extend(store.packs_in(directory));
+                store.loose_in(directory, &mut |id| loose.push((number, id)));
+            } else {
+                store.broken.push((shown(directory), SkipReason::Missing));
             }
-            packs.extend(store.packs_in(&directory));
         }
-        store.table.reserve(packs.iter().map(|(index, _)| index.num_objects() as usize).sum());
+        let packed = packs.iter().flat_map(|(index, _)| index.iter().map(|entry| entry.oid));
+        store.table = ObjectTable::new(kind, packed.chain(loose.iter().map(|(_, id)| *id)).collect());
         for (index, file) in packs {
-            let objects: Vec<_> =
-                (0..index.num_objects()).map(|at| store.table.insert(index.oid_at_index(at))).collect();
-            let families = Families::read(&file, &index, &objects, |object, error| store.note_corrupt(object, error));
-            store.packs.push(Pack { file, families });
+            let objects: Vec<_> = (0..index.num_objects())
+                .filter_map(|at| store.table.lookup(index.oid_at_index(at).as_bytes()))
+                .collect();
+            match file {
+                Ok(file) => {
+                    let corrupt = |object, error| store.note_corrupt(object, error);
+                    let families = Families::read(&file, &index, &objects, corrupt);
+                    store.packs.push(Pack { file, families });
+                }
+                // Unless they are found elsewhere, its objects are reported one by one.
+                Err(reason) => objects.into_iter().for_each(|object| store.note_corrupt(object, reason)),
+            }
         }
-        for directory in 0..store.directories.len() {
-            store.loose_in(directory);
-        }
+        let placed = loose.iter().filter_map(|(directory, id)| {
+            let directory = u32::try_from(*directory).ok()?;
+            Some(Loose { directory, object: store.table.lookup(id.as_bytes())? })
+        });
+        store.loose = placed.collect();
         store
     }
 
-    fn packs_in(&mut self, directory: &Path) -> Vec<(pack::index::File, PackFile)> {
+    /// The packs in a directory; for those that cannot be read, why.
+    fn packs_in(&mut self, directory: &Path) -> Vec<(pack::index::File, Result<PackFile, &'static str>)> {
         let directory = directory.join("pack");
         let names = match names_in(&directory) {
             Ok(names) => names,
@@ -211,8 +218,15 @@ impl Store {
                 continue;
             };
             match PackFile::open(&data_path, kind) {
-                Ok(file) => packs.push((index, file)),
-                Err(_) => self.unusable(&data_path, &index),
+                Ok(file) => packs.push((index, Ok(file))),
+                Err(_) if data_path.exists() => {
+                    self.breaks(&data_path, "the pack cannot be read");
+                    packs.push((index, Err("its pack cannot be read")));
+                }
+                Err(_) => {
+                    self.breaks(&data_path, "the pack is missing");
+                    packs.push((index, Err("its pack is missing")));
+                }
             }
         }
         for name in names.iter().filter(|name| name.ends_with(".pack")) {
@@ -223,20 +237,8 @@ impl Store {
         packs
     }
 
-    /// Enters the objects of a pack of which only the index can be used: unless they are found elsewhere, they are
-    /// reported one by one.
-    fn unusable(&mut self, data_path: &Path, index: &pack::index::File) {
-        let reason = if data_path.exists() { "its pack cannot be read" } else { "its pack is missing" };
-        for at in 0..index.num_objects() {
-            let object = self.table.insert(index.oid_at_index(at));
-            self.note_corrupt(object, reason);
-        }
-        self.breaks(data_path, if data_path.exists() { "the pack cannot be read" } else { "the pack is missing" });
-    }
-
-    fn loose_in(&mut self, directory: usize) {
-        let path = self.directories[directory].clone();
-        let Ok(fans) = names_in(&path) else { return };
+    fn loose_in(&mut self, path: &Path, found: &mut dyn FnMut(ObjectId)) {
+        let Ok(fans) = names_in(path) else { return };
         let mut hex = String::new();
         for fan in fans.iter().filter(|fan| fan.len() == 2 && is_hex(fan)) {
             let names = match names_in(&path.join(fan)) {
@@ -253,8 +255,7 @@ impl Store {
                 if hex.len() == self.table.kind().len_in_hex()
                     && let Ok(id) = ObjectId::from_hex(hex.as_bytes())
                 {
-                    let object = self.table.insert(&id);
-                    self.loose.push(Loose { directory: u32::try_from(directory).unwrap_or(u32::MAX), object });
+                    found(id);
                 }
             }
         }
@@ -298,20 +299,26 @@ mod tests {
 
     #[test]
     fn each_id_is_entered_once_and_found() {
-        let mut table = ObjectTable::new(gix::hash::Kind::Sha1);
-        let ids: Vec<_> = (0..5_000u32)
+        let mut ids: Vec<_> = (0..5_000u32)
             .map(|number| {
                 let mut bytes = [0; 20];
                 bytes[..4].copy_from_slice(&number.wrapping_mul(0x9e37_79b1).to_be_bytes());
+                bytes[10..14].copy_from_slice(&number.to_be_bytes());
                 ObjectId::from_bytes_or_panic(&bytes)
             })
+            // Such as no hash gives: many that start alike.
+            .chain((0..200u8).map(|number| ObjectId::from_bytes_or_panic(&[&[7; 19][..], &[number]].concat())))
             .collect();
-        for (at, id) in (0u32..).zip(&ids).chain((0u32..).zip(&ids)) {
-            assert_eq!(table.insert(id), at);
+        ids.extend_from_within(..100);
+        let table = ObjectTable::new(gix::hash::Kind::Sha1, ids.clone());
+        assert_eq!(table.len(), 5_200);
+        for id in &ids {
+            assert_eq!(table.lookup(id.as_bytes()).map(|at| table.id(at)), Some(&**id));
         }
-        assert_eq!(table.len(), ids.len());
-        assert_eq!(table.lookup(ids[77].as_bytes()), Some(77));
-        assert_eq!(table.lookup(&[0xff; 20]), None);
+        for byte in [0, 7, 0xff] {
+            assert_eq!(table.lookup(&[byte; 20]), None);
+        }
+        assert_eq!(ObjectTable::new(gix::hash::Kind::Sha1, Vec::new()).lookup(&[7; 20]), None);
     }
 
     #[test]
