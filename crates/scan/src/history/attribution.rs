@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use super::links::{Entry, Links, reaching};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::visit::CommitRecord;
@@ -53,8 +55,8 @@ pub(super) fn attribute(
         children,
         names,
         paths: vec![(u32::MAX, u32::MAX)],
-        path_numbers: HashMap::new(),
-        visited: HashSet::new(),
+        path_numbers: HashMap::default(),
+        visited: HashSet::default(),
         standings: HashMap::new(),
     };
     commits.sort_unstable();
@@ -67,13 +69,13 @@ pub(super) fn attribute(
 /// The walk from the commits down.
 struct Descent<'a> {
     wanted: &'a HashSet<ObjectIndex>,
-    children: HashMap<ObjectIndex, Vec<Entry>>,
+    children: HashMap<ObjectIndex, Vec<Entry>, RandomState>,
     names: &'a Names,
     /// Each path as its directory's number and its name; the first is the root.
     paths: Vec<(u32, u32)>,
-    path_numbers: HashMap<(u32, u32), u32>,
+    path_numbers: HashMap<(u32, u32), u32, RandomState>,
     /// Trees, with the path that they stood at, that an older commit has led to already.
-    visited: HashSet<(ObjectIndex, u32)>,
+    visited: HashSet<(ObjectIndex, u32), RandomState>,
     standings: HashMap<ObjectIndex, Vec<Standing>>,
 }
 

@@ -96,14 +96,18 @@ impl Links {
 
 /// The entries through which marked objects can be reached, by tree. Marks the trees that have any. `numbers` gives for
 /// each of `links` the numbers by which its names are known to all.
-pub(super) fn reaching(links: &[Links], numbers: &[Vec<u32>], marked: &Marks) -> HashMap<ObjectIndex, Vec<Entry>> {
+pub(super) fn reaching(
+    links: &[Links],
+    numbers: &[Vec<u32>],
+    marked: &Marks,
+) -> HashMap<ObjectIndex, Vec<Entry>, RandomState> {
     spread(links, marked);
-    let mut places: HashMap<ObjectIndex, (usize, usize)> = HashMap::new();
+    let mut places: HashMap<ObjectIndex, (usize, usize), RandomState> = HashMap::default();
     for (thread, links) in links.iter().enumerate() {
         let trees = links.trees.iter().enumerate().filter(|(_, tree)| marked.is_set(tree.tree));
         places.extend(trees.map(|(at, tree)| (tree.tree, (thread, at))));
     }
-    let mut entries: HashMap<ObjectIndex, Vec<Entry>> = HashMap::new();
+    let mut entries: HashMap<ObjectIndex, Vec<Entry>, RandomState> = HashMap::default();
     let mut chain = Vec::new();
     for &tree in places.keys() {
         // From the tree to the first base of which all is known, and back.
