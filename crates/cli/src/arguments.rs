@@ -121,6 +121,9 @@ pub struct Check {
     /// Do not search git history; ENV-5a is then incomplete.
     #[arg(long)]
     pub no_history: bool,
+    /// Search all of git history, also what an earlier run has read, and keep nothing for the next one.
+    #[arg(long)]
+    pub no_cache: bool,
     /// Also check the live process environment against the contract's keys.
     #[arg(long)]
     pub process: bool,
@@ -143,6 +146,12 @@ pub struct Scan {
     /// Search what is staged for the next commit instead of the working tree.
     #[arg(long)]
     pub staged: bool,
+    /// With --history: search all of it, also what an earlier run has read, and keep nothing for the next one.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// With --history: also search every version of every file whole, and compare. Exit status 3 if anything differs.
+    #[arg(long, requires = "history")]
+    pub verify_delta: bool,
     /// Search files that git ignores too.
     #[arg(long)]
     pub no_ignore: bool,

@@ -1,6 +1,7 @@
 //! `custody`: holds a repository to its contract about secrets.
 
 mod arguments;
+mod cache;
 mod commands;
 mod context;
 mod env_vars;

@@ -62,6 +62,8 @@ impl GateInput<'_> {
 pub enum HistoryMode<'a> {
     /// It is.
     Scan,
+    /// It is, and what the scan before read whole is taken from this directory.
+    Cached(&'a Path),
     /// It is not, for this reason; ENV-5a is then incomplete.
     Skip(&'a str),
 }

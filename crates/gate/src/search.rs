@@ -1,5 +1,7 @@
 //! One search of tree and history: a secret in both is one finding.
 
+use std::path::Path;
+
 use custody_contract::{Coverage, Finding, SkipReason, Surface};
 use custody_scan::collect::Collector;
 use custody_scan::history::HistorySource;
@@ -34,9 +36,13 @@ pub(crate) fn search(input: &GateInput<'_>) -> Result<Searched, SourceError> {
     let tree = TreeSource::new(input.root).classify(&classify).exclude(&exclude);
     let mut collector = Collector::new();
     let mut coverage = tree.scan_into(input.engine, &options, &mut collector)?;
+    let cache = if let HistoryMode::Cached(directory) = input.history { Some(directory) } else { None };
     let history = match input.history {
         HistoryMode::Skip(reason) => HistorySeen::Not(format!("history was not searched: {reason}")),
-        HistoryMode::Scan => match HistorySource::new(input.root).scan_into(input.engine, &options, &mut collector) {
+        HistoryMode::Scan | HistoryMode::Cached(_) => match HistorySource::new(input.root)
+            .cache(cache.map(Path::to_owned))
+            .scan_into(input.engine, &options, &mut collector)
+        {
             Ok(accounts) => {
                 coverage.extend(accounts);
                 HistorySeen::Searched

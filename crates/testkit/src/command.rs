@@ -50,6 +50,7 @@ pub fn custody(binary: &Path, directory: &Path, arguments: &[&str], variables: &
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", directory)
+        .env("CUSTODY_CACHE_DIR", "")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .envs(variables.iter().copied())
         .stdin(Stdio::piped())

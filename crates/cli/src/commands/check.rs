@@ -9,6 +9,7 @@ use custody_gate::{
 use custody_scan::source::{Progress, SourceErrorKind};
 
 use crate::arguments::{Check, ColourChoice};
+use crate::cache;
 use crate::context::{InForce, elapsed_ms, process_environment, root_of, today};
 use crate::failure::Failure;
 use crate::files::working_tree;
@@ -34,6 +35,12 @@ pub fn run(arguments: &Check, colour: ColourChoice) -> Result<ExitCode, Failure>
     let process = arguments.process.then(process_environment);
     let bar = Bar::new();
     let target = arguments.path.display().to_string();
+    let cache = if arguments.no_cache { None } else { cache::directory() };
+    let history = match &cache {
+        _ if arguments.no_history => HistoryMode::Skip("--no-history was given"),
+        Some(directory) => HistoryMode::Cached(directory),
+        None => HistoryMode::Scan,
+    };
     let input = GateInput {
         root: &root,
         target: &target,
@@ -49,7 +56,7 @@ pub fn run(arguments: &Check, colour: ColourChoice) -> Result<ExitCode, Failure>
         base: base.as_ref(),
         process: process.as_ref(),
         incidents: if arguments.no_incident { IncidentMode::DryRun } else { IncidentMode::Record },
-        history: if arguments.no_history { HistoryMode::Skip("--no-history was given") } else { HistoryMode::Scan },
+        history,
         threads: arguments.threads.map_or(0, usize::from),
         progress: bar.as_ref().map(|b| b as &dyn Progress),
     };

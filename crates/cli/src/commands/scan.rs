@@ -13,6 +13,7 @@ use custody_scan::source::{
 };
 
 use crate::arguments::{ColourChoice, Scan};
+use crate::cache;
 use crate::context::{InForce, elapsed_ms, empty_report, today, tool};
 use crate::failure::Failure;
 use crate::files::read_text;
@@ -76,7 +77,10 @@ fn search(arguments: &Scan, stdin: bool, in_force: &InForce, engine: &Engine) ->
         }
         StdinSource::process().scan(engine, &options)
     } else if arguments.history {
-        HistorySource::new(&arguments.path).scan(engine, &options)
+        HistorySource::new(&arguments.path)
+            .cache(if arguments.no_cache { None } else { cache::directory() })
+            .verify(arguments.verify_delta)
+            .scan(engine, &options)
     } else if arguments.staged {
         IndexSource::new(&arguments.path, IndexExtent::Changed).exclude(&exclude).scan(engine, &options)
     } else {

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
+use super::facts::Standing;
 use super::links::{Entry, Links, reaching};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::visit::CommitRecord;
@@ -19,18 +20,34 @@ pub(super) const MAX_PATHS: usize = 20;
 /// without end leaves some objects without a path.
 const MAX_STEPS: usize = 20_000_000;
 
-/// One place of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Standing {
-    pub(super) path: String,
-    pub(super) commit: ObjectIndex,
-}
-
 /// The names that stand in trees: as they may be shown, and for each thread's links the numbers by which they are known
 /// here.
 pub(super) struct Names {
     pub(super) numbers: Vec<Vec<u32>>,
     pub(super) shown: Vec<String>,
+}
+
+/// Where objects stand.
+#[derive(Default)]
+pub(super) struct Attribution {
+    /// Each object's paths, the oldest commit first.
+    pub(super) standings: HashMap<ObjectIndex, Vec<Standing>>,
+    /// What in trees leads to the objects.
+    pub(super) children: HashMap<ObjectIndex, Vec<Entry>, RandomState>,
+}
+
+/// Adds to what is known of an object's standings: of one path, the oldest commit counts.
+pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
+    for standing in new {
+        let age = |standing: &Standing| (standing.time, standing.commit.clone());
+        match known.iter_mut().find(|known| known.path == standing.path) {
+            Some(known) if age(known) <= age(standing) => {}
+            Some(known) => *known = standing.clone(),
+            None => known.push(standing.clone()),
+        }
+    }
+    known.sort_by(|a, b| (a.time, &a.commit).cmp(&(b.time, &b.commit)));
+    known.truncate(MAX_PATHS);
 }
 
 /// Finds out where the `wanted` objects stand.
@@ -40,9 +57,9 @@ pub(super) fn attribute(
     mut commits: Vec<CommitRecord>,
     names: &Names,
     links: Vec<Links>,
-) -> HashMap<ObjectIndex, Vec<Standing>> {
+) -> Attribution {
     if wanted.is_empty() {
-        return HashMap::new();
+        return Attribution::default();
     }
     let marked = Marks::new(store.table.len());
     wanted.iter().for_each(|&object| {
@@ -51,6 +68,7 @@ pub(super) fn attribute(
     let children = reaching(&links, &names.numbers, &marked);
     drop(links);
     let mut descent = Descent {
+        store,
         wanted,
         children,
         names,
@@ -63,11 +81,12 @@ pub(super) fn attribute(
     for commit in commits {
         descent.commit(commit);
     }
-    descent.standings
+    Attribution { standings: descent.standings, children: descent.children }
 }
 
 /// The walk from the commits down.
 struct Descent<'a> {
+    store: &'a Store,
     wanted: &'a HashSet<ObjectIndex>,
     children: HashMap<ObjectIndex, Vec<Entry>, RandomState>,
     names: &'a Names,
@@ -92,7 +111,7 @@ impl Descent<'_> {
             for (child, name) in self.children[&tree].clone() {
                 let path = self.number(path, name);
                 if self.wanted.contains(&child) {
-                    self.stands(child, path, commit.commit);
+                    self.stands(child, path, commit);
                 } else {
                     open.push((child, path));
                 }
@@ -107,14 +126,15 @@ impl Descent<'_> {
         })
     }
 
-    fn stands(&mut self, object: ObjectIndex, path: u32, commit: ObjectIndex) {
+    fn stands(&mut self, object: ObjectIndex, path: u32, commit: CommitRecord) {
         if self.standings.get(&object).is_some_and(|standings| standings.len() >= MAX_PATHS) {
             return;
         }
         let path = self.path(path);
         let standings = self.standings.entry(object).or_default();
         if standings.iter().all(|standing| standing.path != path) {
-            standings.push(Standing { path, commit });
+            let id = self.store.table.id(commit.commit).as_bytes().to_vec();
+            standings.push(Standing { path, time: commit.time, commit: id });
         }
     }
 

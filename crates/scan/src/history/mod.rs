@@ -6,8 +6,10 @@
 
 mod around;
 mod attribution;
+mod cache;
 mod commit;
 mod delta;
+mod facts;
 mod family;
 mod links;
 mod loose;
@@ -17,17 +19,20 @@ mod tree_entries;
 mod visit;
 mod walk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
-use custody_contract::{Coverage, Occurrence, SkipReason, Surface};
+use custody_contract::{Coverage, SkipReason, Surface};
+use foldhash::fast::RandomState;
 use gix::ObjectId;
 
-use self::attribution::{Names, Standing, attribute};
+use self::attribution::{Attribution, Names, attribute, merge_standings};
+use self::cache::{Cache, State};
 #[cfg(test)]
 pub(crate) use self::delta::Segments;
-use self::links::Links;
-use self::objects::{Marks, ObjectIndex, Store};
+use self::facts::{Fact, Stands};
+use self::links::{Entry, Links};
+use self::objects::{Listing, Marks, ObjectIndex, Store};
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
 use crate::engine::Engine;
@@ -40,12 +45,28 @@ use crate::source::{ScanOptions, Source, SourceError, Worker, escape, open_repos
 /// own objects name, shallow or partial as it may be, is incomplete.
 pub struct HistorySource {
     path: PathBuf,
+    cache: Option<PathBuf>,
+    verify: bool,
 }
 
 impl HistorySource {
     /// The repository that `path` belongs to.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        HistorySource { path: path.into() }
+        HistorySource { path: path.into(), cache: None, verify: false }
+    }
+
+    /// The same, with a directory for what the next scan of the repository need not read again. Made if it is not there;
+    /// that it cannot be used is no error.
+    #[must_use]
+    pub fn cache(self, directory: Option<PathBuf>) -> Self {
+        HistorySource { cache: directory, ..self }
+    }
+
+    /// The same, with every version searched whole, too, and what is found compared: a third account, `versions`, tells
+    /// how many were, and lists as skipped those for which it differs.
+    #[must_use]
+    pub fn verify(self, verify: bool) -> Self {
+        HistorySource { verify, ..self }
     }
 }
 
@@ -58,16 +79,30 @@ impl Source for HistorySource {
     ) -> Result<Vec<Coverage>, SourceError> {
         let repository = open_repository(&self.path)?;
         let objects = repository.objects.store_ref().path().to_owned();
-        let store = Store::open(&objects, repository.object_hash());
-        let history = History { engine, options, store: &store, done: Marks::new(store.table.len()) };
+        let listing = Listing::of(&objects, repository.object_hash());
+        let cache = self.cache.as_ref().filter(|_| !self.verify);
+        let cache = cache.and_then(|directory| Cache::new(directory, &objects, &engine.rules().digest()));
+        let known = cache.as_ref().and_then(Cache::load).filter(|state| listing.holds(state));
+        let store = Store::new(&listing, known.as_ref());
+        let done = Marks::new(store.table.len());
+        store.mark_known(&done);
+        let history = History { engine, options, store: &store, done, verify: self.verify };
         options.expect(Surface::History, store.table.len() as u64);
         let (mut worker, mut notes) = history.read();
         let (files, targets) = around::scan(&mut worker, &directories(&repository));
         notes.missing.extend(targets.into_iter().filter(|id| store.lacks(id)));
-        let names = search_names(&mut worker, &notes.links);
-        history.attribute(&mut worker, &mut notes, &names);
+        let is_new = known.is_none() || notes.read > 0;
+        let versions = notes.versions.take();
+        let mut state = history.learn(&mut worker, &mut notes, known.unwrap_or_default());
+        state.facts.iter().for_each(|fact| fact.collect(engine.rules(), &mut worker.collector));
         collector.merge(worker.collector);
-        Ok(vec![history.account(notes), files])
+        let is_whole = notes.unread.is_empty() && store.broken.is_empty() && history.done.all(store.table.len());
+        let account = history.account(notes, &state);
+        if let Some(cache) = cache.filter(|_| is_new && is_whole) {
+            listing.note(&mut state);
+            cache.store(&state);
+        }
+        Ok([account, files].into_iter().chain(versions).collect())
     }
 }
 
@@ -79,21 +114,38 @@ fn directories(repository: &gix::Repository) -> Vec<PathBuf> {
     if own.starts_with(&shared) { vec![shared] } else { vec![shared, own.to_owned()] }
 }
 
-/// Searches the names in trees, each once. A name that holds a secret is shown without it from here on.
-fn search_names(worker: &mut Worker<'_>, links: &[Links]) -> Names {
+/// Searches the names in trees, each once, and adds what is found to `facts`. A name that holds a secret is shown
+/// without it from here on. `known` are shown already; they come last.
+fn search_names(worker: &mut Worker<'_>, links: &[Links], known: &[String], facts: &mut Vec<Fact>) -> Names {
     let mut names: Vec<&[u8]> = links.iter().flat_map(|links| links.names.keys().map(|name| &**name)).collect();
     names.sort_unstable();
     names.dedup();
-    let shown = names.iter().map(|name| worker.name(name, Surface::History)).collect();
+    let mut shown = Vec::with_capacity(names.len() + known.len());
+    for name in &names {
+        let (name, found) = worker.search_name(name, Surface::History);
+        for hit in found {
+            let fact = Fact::new(worker.engine.rules(), hit, &[], Stands::Name(name.clone()));
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+        }
+        shown.push(name);
+    }
     let numbers = links.iter().map(|links| {
         let mut numbers = vec![0; links.names.len()];
         for (name, &own) in &links.names {
             let at = names.binary_search(&&**name).unwrap_or_default();
-            numbers[own as usize] = u32::try_from(at).unwrap_or(u32::MAX);
+            numbers[own as usize] = narrow(at);
         }
         numbers
     });
-    Names { numbers: numbers.collect(), shown }
+    let numbers = numbers.chain([(narrow(shown.len())..).take(known.len()).collect()]).collect();
+    shown.extend_from_slice(known);
+    Names { numbers, shown }
+}
+
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// One scan of a history.
@@ -102,16 +154,18 @@ struct History<'h> {
     options: &'h ScanOptions<'h>,
     store: &'h Store,
     done: Marks,
+    verify: bool,
 }
 
 impl History<'_> {
     /// Decodes and searches all objects.
     fn read(&self) -> (Worker<'_>, Notes) {
         let threads = self.options.thread_count();
-        let mut readings: Vec<_> =
-            (0..threads).map(|_| Reading::new(self.engine, self.store, self.options, &self.done)).collect();
+        let mut readings: Vec<_> = (0..threads)
+            .map(|_| Reading::new(self.engine, self.store, self.options, &self.done, self.verify))
+            .collect();
         for pack in &self.store.packs {
-            walk::walk_pack(self.store, pack, |_| true, &mut readings);
+            walk::walk_pack(self.store, pack, &mut readings);
         }
         loose::walk_loose(self.store, &mut readings);
         let mut worker = Worker::new(self.engine);
@@ -125,47 +179,92 @@ impl History<'_> {
         (worker, notes)
     }
 
-    /// Adds what was found to the collector, at each place where it stands.
-    fn attribute(&self, worker: &mut Worker<'_>, notes: &mut Notes, names: &Names) {
-        let blobs = notes.pending.iter().filter(|pending| pending.within == Within::Blob);
-        let wanted: HashSet<_> = blobs.map(|pending| pending.object).collect();
-        let commits = std::mem::take(&mut notes.commits);
-        let links = std::mem::take(&mut notes.links);
-        let standings = attribute(self.store, &wanted, commits, names, links);
-        for pending in std::mem::take(&mut notes.pending) {
-            for occurrence in self.occurrences(&pending, &standings) {
-                worker.collector.add(self.engine.rules(), pending.found.matched.clone(), occurrence);
+    /// Adds what was found to what is known, with where it stands.
+    fn learn(&self, worker: &mut Worker<'_>, notes: &mut Notes, known: State) -> State {
+        let (table, rules) = (&self.store.table, self.engine.rules());
+        let object = |id: &[u8]| table.lookup(id);
+        let kind = table.kind();
+        let mut state = State { marked: Vec::new(), trees: Vec::new(), ..known };
+        let marked: Vec<_> = cache::ids(&known.marked, kind).map(|id| object(id.as_bytes())).collect();
+        let place = |at: u32| marked.get(at as usize).copied().flatten();
+        let trees = known.trees.iter().filter_map(|(tree, entries)| {
+            let entries = entries.iter().filter_map(|&(child, name)| Some((place(child)?, name)));
+            Some((place(*tree)?, entries.collect()))
+        });
+        let mut links = std::mem::take(&mut notes.links);
+        let names = search_names(worker, &links, &state.names, &mut state.facts);
+        links.push(Links::known(trees));
+        let pending = std::mem::take(&mut notes.pending);
+        let new = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| pending.object);
+        let old = state.facts.iter().filter(|fact| matches!(fact.within, Stands::Blob(_)));
+        let wanted: HashSet<_> = new.chain(old.filter_map(|fact| object(&fact.object))).collect();
+        let Attribution { standings, children } =
+            attribute(self.store, &wanted, std::mem::take(&mut notes.commits), &names, links);
+        let of = |id: &[u8]| object(id).and_then(|object| standings.get(&object)).map_or(&[][..], Vec::as_slice);
+        for fact in &mut state.facts {
+            if let Stands::Blob(known) = &mut fact.within {
+                merge_standings(known, of(&fact.object));
             }
         }
+        for Pending { object, within, found } in pending {
+            let id = table.id(object).as_bytes();
+            let within = match within {
+                Within::Commit(what) => Stands::Commit(what.to_owned()),
+                Within::Tag(what) => Stands::Tag(what.to_owned()),
+                Within::Blob => Stands::Blob(of(id).to_vec()),
+            };
+            state.facts.push(Fact::new(rules, found, id, within));
+        }
+        self.keep_links(&mut state, &wanted, &children, &names);
+        state.read += notes.read - notes.unread.len() as u64;
+        state.bytes += notes.bytes;
+        state.opaque += notes.opaque;
+        let missing = cache::ids(&state.missing, kind).chain(std::mem::take(&mut notes.missing));
+        let missing: BTreeSet<ObjectId> = missing.collect();
+        state.missing = missing.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
+        let submodules = notes.submodules.iter().map(|name| escape(name)).chain(std::mem::take(&mut state.submodules));
+        state.submodules = submodules.collect::<BTreeSet<_>>().into_iter().collect();
+        state
     }
 
-    fn occurrences(&self, pending: &Pending, standings: &HashMap<ObjectIndex, Vec<Standing>>) -> Vec<Occurrence> {
-        let id = |object| self.store.table.id(object).to_hex().to_string();
-        let object = id(pending.object);
-        let at = |path: &str, commit: Option<String>| Occurrence {
-            object: Some(object.clone()),
-            commit,
-            ..pending.found.occurrence(Surface::History, path)
-        };
-        match pending.within {
-            Within::Commit(what) => vec![at(what, Some(object.clone()))],
-            Within::Tag(what) => vec![at(what, None)],
-            Within::Blob => match standings.get(&pending.object) {
-                Some(standings) => {
-                    standings.iter().map(|standing| at(&standing.path, Some(id(standing.commit)))).collect()
-                }
-                None => vec![at(&format!("object {object}"), None)],
-            },
+    /// Keeps what leads to the objects in which something was found: later trees may refer to it.
+    fn keep_links(
+        &self,
+        state: &mut State,
+        wanted: &HashSet<ObjectIndex>,
+        children: &HashMap<ObjectIndex, Vec<Entry>, RandomState>,
+        names: &Names,
+    ) {
+        let mut marked: Vec<ObjectIndex> = wanted.iter().chain(children.keys()).copied().collect();
+        marked.sort_unstable();
+        marked.dedup();
+        let place = |object: ObjectIndex| marked.binary_search(&object).ok().map(narrow);
+        let mut kept: HashMap<u32, u32> = HashMap::new();
+        state.names.clear();
+        let mut trees: Vec<_> = children.iter().filter(|(_, entries)| !entries.is_empty()).collect();
+        trees.sort_unstable_by_key(|(tree, _)| **tree);
+        for (&tree, entries) in trees {
+            let entries = entries.iter().filter_map(|&(child, name)| {
+                let number = *kept.entry(name).or_insert_with(|| {
+                    state.names.push(names.shown[name as usize].clone());
+                    narrow(state.names.len() - 1)
+                });
+                Some((place(child)?, number))
+            });
+            let entries = entries.collect();
+            state.trees.extend(place(tree).map(|tree| (tree, entries)));
         }
+        state.marked =
+            marked.iter().flat_map(|&object| self.store.table.id(object).as_bytes().iter().copied()).collect();
     }
 
     /// The account: each object is counted once, as read or as skipped.
-    fn account(&self, notes: Notes) -> Coverage {
+    fn account(&self, notes: Notes, state: &State) -> Coverage {
         let mut account = Coverage::new(Surface::History, "objects");
-        account.read = notes.read - notes.unread.len() as u64;
+        account.read = state.read;
         account.expected = account.read;
-        account.bytes = notes.bytes;
-        account.opaque = notes.opaque;
+        account.bytes = state.bytes;
+        account.opaque = state.opaque;
         for (what, reason) in &self.store.broken {
             account.record_skipped(what, reason.clone());
         }
@@ -178,15 +277,11 @@ impl History<'_> {
             account
                 .record_skipped(hex(object), corrupt(noted.get(&object).unwrap_or(&"its delta bases form a circle")));
         }
-        let mut missing: Vec<ObjectId> = notes.missing.into_iter().collect();
-        missing.sort_unstable();
-        for id in missing {
+        for id in cache::ids(&state.missing, self.store.table.kind()) {
             account.record_skipped(id.to_hex().to_string(), SkipReason::Missing);
         }
-        let mut submodules: Vec<_> = notes.submodules.into_iter().collect();
-        submodules.sort_unstable();
-        for name in submodules {
-            account.record_skipped(escape(&name), SkipReason::Submodule);
+        for name in &state.submodules {
+            account.record_skipped(name.clone(), SkipReason::Submodule);
         }
         account
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{self, AtomicU64};
@@ -10,6 +11,7 @@ use custody_contract::SkipReason;
 use gix::odb::pack;
 use gix::{ObjectId, oid};
 
+use super::cache::{self, PackId, State};
 use super::family::Families;
 use super::pack::PackFile;
 
@@ -118,6 +120,11 @@ impl Marks {
         self.0[index as usize / 64].fetch_or(bit, atomic::Ordering::Relaxed) & bit == 0
     }
 
+    /// Whether the marks of the first `count` objects are all set.
+    pub(super) fn all(&self, count: usize) -> bool {
+        (0..).take(count).all(|object| self.is_set(object))
+    }
+
     pub(super) fn is_set(&self, index: ObjectIndex) -> bool {
         self.0[index as usize / 64].load(atomic::Ordering::Relaxed) & 1 << (index % 64) != 0
     }
@@ -135,109 +142,97 @@ pub(super) struct Loose {
     pub(super) object: ObjectIndex,
 }
 
-/// Where all objects are.
-pub(super) struct Store {
-    pub(super) table: ObjectTable,
-    pub(super) packs: Vec<Pack>,
-    pub(super) loose: Vec<Loose>,
-    pub(super) directories: Vec<PathBuf>,
-    /// Containers that cannot be used, with the number of objects in them where that is known.
-    pub(super) broken: Vec<(String, SkipReason)>,
-    /// Objects that cannot be decoded where they were met; sound copies elsewhere make up for it.
-    pub(super) corrupt: Mutex<BTreeMap<ObjectIndex, &'static str>>,
+/// What an object directory and its alternates hold.
+pub(super) struct Listing {
+    kind: gix::hash::Kind,
+    directories: Vec<PathBuf>,
+    /// Packs by the path of their index, and what tells them from others, if they can be read.
+    packs: Vec<(PathBuf, Option<PackId>)>,
+    /// Loose objects, by their directory.
+    loose: Vec<(u32, ObjectId)>,
+    /// Containers that cannot be used.
+    broken: Vec<(String, SkipReason)>,
 }
 
-impl Store {
+impl Listing {
     /// Lists the packs and loose objects of an object directory and its alternates.
-    pub(super) fn open(objects: &Path, kind: gix::hash::Kind) -> Store {
-        let mut store = Store {
-            table: ObjectTable::new(kind, Vec::new()),
+    pub(super) fn of(objects: &Path, kind: gix::hash::Kind) -> Listing {
+        let mut listing = Listing {
+            kind,
             packs: Vec::new(),
             loose: Vec::new(),
             directories: vec![objects.to_owned()],
             broken: Vec::new(),
-            corrupt: Mutex::default(),
         };
         let current = std::env::current_dir().unwrap_or_default();
         match gix::odb::alternate::resolve(objects.to_owned(), &current) {
-            Ok(alternates) => store.directories.extend(alternates),
-            Err(_) => store.breaks(&objects.join("info/alternates"), "the list of alternates cannot be followed"),
+            Ok(alternates) => listing.directories.extend(alternates),
+            Err(_) => listing.breaks(&objects.join("info/alternates"), "the list of alternates cannot be followed"),
         }
-        let mut packs = Vec::new();
-        let mut loose = Vec::new();
-        for (number, directory) in store.directories.clone().iter().enumerate() {
+        for (number, directory) in (0..).zip(listing.directories.clone()) {
             if directory.is_dir() {
-                packs.extend(store.packs_in(directory));
-                store.loose_in(directory, &mut |id| loose.push((number, id)));
+                listing.packs_in(&directory);
+                listing.loose_in(&directory, number);
             } else {
-                store.broken.push((shown(directory), SkipReason::Missing));
+                listing.broken.push((shown(&directory), SkipReason::Missing));
             }
         }
-        let packed = packs.iter().flat_map(|(index, _)| index.iter().map(|entry| entry.oid));
-        store.table = ObjectTable::new(kind, packed.chain(loose.iter().map(|(_, id)| *id)).collect());
-        for (index, file) in packs {
-            let objects: Vec<_> = (0..index.num_objects())
-                .filter_map(|at| store.table.lookup(index.oid_at_index(at).as_bytes()))
-                .collect();
-            match file {
-                Ok(file) => {
-                    let corrupt = |object, error| store.note_corrupt(object, error);
-                    let families = Families::read(&file, &index, &objects, corrupt);
-                    store.packs.push(Pack { file, families });
-                }
-                // Unless they are found elsewhere, its objects are reported one by one.
-                Err(reason) => objects.into_iter().for_each(|object| store.note_corrupt(object, reason)),
-            }
-        }
-        let placed = loose.iter().filter_map(|(directory, id)| {
-            let directory = u32::try_from(*directory).ok()?;
-            Some(Loose { directory, object: store.table.lookup(id.as_bytes())? })
-        });
-        store.loose = placed.collect();
-        store
+        listing
     }
 
-    /// The packs in a directory; for those that cannot be read, why.
-    fn packs_in(&mut self, directory: &Path) -> Vec<(pack::index::File, Result<PackFile, &'static str>)> {
+    /// Whether all that is known of is still there, and nothing has come of what was missing.
+    pub(super) fn holds(&self, state: &State) -> bool {
+        let here: HashSet<&PackId> = self.packs.iter().filter_map(|(_, pack)| pack.as_ref()).collect();
+        if !self.broken.is_empty() || state.packs.iter().any(|pack| !here.contains(pack)) {
+            return false;
+        }
+        let loose: HashSet<&[u8]> = self.loose.iter().map(|(_, id)| id.as_bytes()).collect();
+        let new: Vec<_> = self.new_packs(Some(state)).filter_map(|(path, _)| self.index(path).ok()).collect();
+        let packed = |id: &oid| new.iter().any(|index| index.lookup(id).is_some());
+        cache::ids(&state.loose, self.kind).all(|id| loose.contains(id.as_bytes()) || packed(&id))
+            && cache::ids(&state.missing, self.kind).all(|id| !loose.contains(id.as_bytes()) && !packed(&id))
+    }
+
+    /// The packs that are not known.
+    fn new_packs<'l>(&'l self, state: Option<&'l State>) -> impl Iterator<Item = &'l (PathBuf, Option<PackId>)> {
+        let known = move |pack: &PackId| state.is_some_and(|state| state.packs.contains(pack));
+        self.packs.iter().filter(move |(_, pack)| !pack.as_ref().is_some_and(known))
+    }
+
+    fn index(&self, path: &Path) -> Result<pack::index::File, ()> {
+        pack::index::File::at(path, self.kind).map_err(|_| ())
+    }
+
+    /// Writes down which packs and loose objects there are.
+    pub(super) fn note(&self, state: &mut State) {
+        state.packs = self.packs.iter().filter_map(|(_, pack)| pack.clone()).collect();
+        let mut loose: Vec<&ObjectId> = self.loose.iter().map(|(_, id)| id).collect();
+        loose.sort();
+        loose.dedup();
+        state.loose = loose.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
+    }
+
+    fn packs_in(&mut self, directory: &Path) {
         let directory = directory.join("pack");
-        let names = match names_in(&directory) {
-            Ok(names) => names,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-            Err(error) => {
-                self.broken.push((shown(&directory), crate::source::unreadable(&error)));
-                return Vec::new();
-            }
+        let mut names: Vec<String> = match names_in(&directory) {
+            Ok(names) => names.into_iter().collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => return self.broken.push((shown(&directory), crate::source::unreadable(&error))),
         };
-        let kind = self.table.kind();
-        let mut packs = Vec::new();
+        names.sort_unstable();
         for name in names.iter().filter(|name| name.ends_with(".idx")) {
             let path = directory.join(name);
-            let data_path = path.with_extension("pack");
-            let Ok(index) = pack::index::File::at(&path, kind) else {
-                self.breaks(&path, "the pack index cannot be read");
-                continue;
-            };
-            match PackFile::open(&data_path, kind) {
-                Ok(file) => packs.push((index, Ok(file))),
-                Err(_) if data_path.exists() => {
-                    self.breaks(&data_path, "the pack cannot be read");
-                    packs.push((index, Err("its pack cannot be read")));
-                }
-                Err(_) => {
-                    self.breaks(&data_path, "the pack is missing");
-                    packs.push((index, Err("its pack is missing")));
-                }
-            }
+            let pack = PackId::of(&path.with_extension("pack"), self.kind);
+            self.packs.push((path, pack));
         }
         for name in names.iter().filter(|name| name.ends_with(".pack")) {
-            if !names.contains(&name.replace(".pack", ".idx")) {
+            if names.binary_search(&name.replace(".pack", ".idx")).is_err() {
                 self.breaks(&directory.join(name), "the pack has no index");
             }
         }
-        packs
     }
 
-    fn loose_in(&mut self, path: &Path, found: &mut dyn FnMut(ObjectId)) {
+    fn loose_in(&mut self, path: &Path, directory: u32) {
         let Ok(fans) = names_in(path) else { return };
         let mut hex = String::new();
         for fan in fans.iter().filter(|fan| fan.len() == 2 && is_hex(fan)) {
@@ -252,12 +247,123 @@ impl Store {
                 hex.clear();
                 hex.push_str(fan);
                 hex.push_str(&name);
-                if hex.len() == self.table.kind().len_in_hex()
+                if hex.len() == self.kind.len_in_hex()
                     && let Ok(id) = ObjectId::from_hex(hex.as_bytes())
                 {
-                    found(id);
+                    self.loose.push((directory, id));
                 }
             }
+        }
+    }
+
+    fn breaks(&mut self, path: &Path, error: &str) {
+        self.broken.push((shown(path), SkipReason::Corrupt { error: error.to_owned() }));
+    }
+}
+
+impl PackId {
+    fn of(path: &Path, kind: gix::hash::Kind) -> Option<PackId> {
+        let mut file = std::fs::File::open(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        let start = length.checked_sub(kind.len_in_bytes() as u64)?;
+        file.seek(std::io::SeekFrom::Start(start)).ok()?;
+        let mut trailer = Vec::new();
+        file.read_to_end(&mut trailer).ok()?;
+        let name = crate::source::escape(path.as_os_str().as_encoded_bytes());
+        Some(PackId { name, length, trailer })
+    }
+}
+
+/// Where all objects are that are to be read.
+pub(super) struct Store {
+    /// What is new, and what is known to lead to findings.
+    pub(super) table: ObjectTable,
+    pub(super) packs: Vec<Pack>,
+    pub(super) loose: Vec<Loose>,
+    pub(super) directories: Vec<PathBuf>,
+    /// Containers that cannot be used, with the number of objects in them where that is known.
+    pub(super) broken: Vec<(String, SkipReason)>,
+    /// Objects that cannot be decoded where they were met; sound copies elsewhere make up for it.
+    pub(super) corrupt: Mutex<BTreeMap<ObjectIndex, &'static str>>,
+    /// What is known from before: the indexes of packs, and loose objects in order.
+    known: Vec<pack::index::File>,
+    known_loose: Vec<ObjectId>,
+}
+
+impl Store {
+    /// What is listed and not known.
+    pub(super) fn new(listing: &Listing, state: Option<&State>) -> Store {
+        let kind = listing.kind;
+        let mut store = Store {
+            table: ObjectTable::new(kind, Vec::new()),
+            packs: Vec::new(),
+            loose: Vec::new(),
+            directories: listing.directories.clone(),
+            broken: listing.broken.clone(),
+            corrupt: Mutex::default(),
+            known: Vec::new(),
+            known_loose: state.map_or_else(Vec::new, |state| cache::ids(&state.loose, kind).collect()),
+        };
+        if state.is_some() {
+            let new: HashSet<&PathBuf> = listing.new_packs(state).map(|(path, _)| path).collect();
+            let known = listing.packs.iter().filter(|(path, _)| !new.contains(path));
+            store.known = known.filter_map(|(path, _)| listing.index(path).ok()).collect();
+        }
+        let mut packs = Vec::new();
+        for (path, _) in listing.new_packs(state) {
+            let Ok(index) = listing.index(path) else {
+                store.breaks(path, "the pack index cannot be read");
+                continue;
+            };
+            let data_path = path.with_extension("pack");
+            let file = PackFile::open(&data_path, kind).map_err(|_| {
+                let missing = !data_path.exists();
+                store.breaks(&data_path, if missing { "the pack is missing" } else { "the pack cannot be read" });
+                if missing { "its pack is missing" } else { "its pack cannot be read" }
+            });
+            packs.push((index, file));
+        }
+        let packed = packs.iter().flat_map(|(index, _)| index.iter().map(|entry| entry.oid));
+        let loose: Vec<_> = listing.loose.iter().filter(|(_, id)| !store.knows_loose(id)).collect();
+        let marked = state.into_iter().flat_map(|state| cache::ids(&state.marked, kind));
+        store.table = ObjectTable::new(kind, packed.chain(loose.iter().map(|(_, id)| *id)).chain(marked).collect());
+        for (index, file) in packs {
+            let objects: Vec<_> = (0..index.num_objects())
+                .filter_map(|at| store.table.lookup(index.oid_at_index(at).as_bytes()))
+                .collect();
+            match file {
+                Ok(file) => {
+                    let corrupt = |object, error| store.note_corrupt(object, error);
+                    let families = Families::read(&file, &index, &objects, corrupt);
+                    store.packs.push(Pack { file, families });
+                }
+                // Unless they are found elsewhere, its objects are reported one by one.
+                Err(reason) => objects.into_iter().for_each(|object| store.note_corrupt(object, reason)),
+            }
+        }
+        let placed = loose
+            .into_iter()
+            .filter_map(|&(directory, id)| Some(Loose { directory, object: store.table.lookup(id.as_bytes())? }));
+        store.loose = placed.collect();
+        store
+    }
+
+    /// Whether the object was read before.
+    pub(super) fn knows(&self, id: &oid) -> bool {
+        self.known.iter().any(|index| index.lookup(id).is_some()) || self.knows_loose(id)
+    }
+
+    fn knows_loose(&self, id: &oid) -> bool {
+        self.known_loose.binary_search_by(|known| (**known).cmp(id)).is_ok()
+    }
+
+    /// Marks what was read before, so that it is not searched and counted again.
+    pub(super) fn mark_known(&self, done: &Marks) {
+        if self.known.is_empty() && self.known_loose.is_empty() {
+            return;
+        }
+        for object in (0..).take(self.table.len()).filter(|&object| self.knows(self.table.id(object))) {
+            done.set(object);
         }
     }
 
@@ -267,7 +373,7 @@ impl Store {
 
     /// Whether the id is of the repository's kind and names nothing that is there.
     pub(super) fn lacks(&self, id: &ObjectId) -> bool {
-        id.kind() == self.table.kind() && !id.is_null() && self.table.lookup(id.as_bytes()).is_none()
+        id.kind() == self.table.kind() && !id.is_null() && self.table.lookup(id.as_bytes()).is_none() && !self.knows(id)
     }
 
     pub(super) fn note_corrupt(&self, object: ObjectIndex, error: &'static str) {
@@ -315,7 +421,7 @@ mod tests {
         for id in &ids {
             assert_eq!(table.lookup(id.as_bytes()).map(|at| table.id(at)), Some(&**id));
         }
-        for byte in [0, 7, 0xff] {
+        for byte in [1, 8, 0xff] {
             assert_eq!(table.lookup(&[byte; 20]), None);
         }
         assert_eq!(ObjectTable::new(gix::hash::Kind::Sha1, Vec::new()).lookup(&[7; 20]), None);

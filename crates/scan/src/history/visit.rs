@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{BufReader, Read};
 
-use custody_contract::Surface;
+use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
 use gix::objs::Kind;
 
@@ -58,6 +58,8 @@ pub(super) struct Notes {
     pub(super) missing: HashSet<ObjectId>,
     /// Objects that were decoded and could not be read whole.
     pub(super) unread: Vec<(ObjectIndex, &'static str)>,
+    /// How many versions were searched whole for comparison, and those for which the outcome differs.
+    pub(super) versions: Option<Coverage>,
 }
 
 impl Notes {
@@ -71,6 +73,10 @@ impl Notes {
         self.submodules.extend(other.submodules);
         self.missing.extend(other.missing);
         self.unread.extend(other.unread);
+        match (&mut self.versions, other.versions) {
+            (Some(versions), Some(other)) => versions.merge(other),
+            (versions, other) => *versions = versions.take().or(other),
+        }
     }
 }
 
@@ -90,13 +96,20 @@ pub(super) struct Reading<'h> {
 const SURFACE: Surface = Surface::History;
 
 impl<'h> Reading<'h> {
-    pub(super) fn new(engine: &'h Engine, store: &'h Store, options: &'h ScanOptions<'h>, done: &'h Marks) -> Self {
+    pub(super) fn new(
+        engine: &'h Engine,
+        store: &'h Store,
+        options: &'h ScanOptions<'h>,
+        done: &'h Marks,
+        verify: bool,
+    ) -> Self {
+        let versions = verify.then(|| Coverage::new(SURFACE, "versions"));
         Reading {
             store,
             options,
             done,
             worker: Worker::new(engine),
-            notes: Notes::default(),
+            notes: Notes { versions, ..Notes::default() },
             reported: (0, 0),
             spare: Vec::new(),
             links: Links::default(),
@@ -148,6 +161,19 @@ impl<'h> Reading<'h> {
         let base = from.and_then(|from| Some((from.segments, (from.kept?, from.data.len()))));
         self.worker.trace(data, SURFACE, base, &mut trace);
         Some(trace)
+    }
+
+    /// Searches a version whole and compares, if that is wanted.
+    fn compare(&mut self, object: ObjectIndex, data: &[u8], trace: &Trace) {
+        let Some(versions) = &mut self.notes.versions else { return };
+        let mut whole = Trace::default();
+        self.worker.trace(data, SURFACE, None, &mut whole);
+        if whole == *trace {
+            versions.record_read(data.len() as u64);
+        } else {
+            let error = "what is found by its changes differs from what is found in the whole".to_owned();
+            versions.record_skipped(self.store.table.id(object).to_hex().to_string(), SkipReason::Corrupt { error });
+        }
     }
 
     /// Notes what a file's content holds.
@@ -223,6 +249,8 @@ impl<'h> Reading<'h> {
         if found.is_none()
             && let Ok(id) = ObjectId::try_from(id)
             && !id.is_empty_tree()
+            && !self.notes.missing.contains(&id)
+            && !self.store.knows(&id)
         {
             self.notes.missing.insert(id);
         }
@@ -296,7 +324,11 @@ impl Visitor for Reading<'_> {
         if !new && !base {
             return None;
         }
+        let is_version = from.as_ref().is_some_and(|from| from.kept.is_some());
         let trace = self.trace(data, from);
+        if let Some(trace) = trace.as_ref().filter(|_| is_version) {
+            self.compare(object, data, trace);
+        }
         if new {
             self.conclude(object, data, trace.as_ref());
         }

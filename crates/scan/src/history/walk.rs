@@ -62,9 +62,9 @@ struct Base<K> {
     kept: Option<K>,
 }
 
-/// Decodes the objects of a pack whose kind is `wanted`, one visitor a thread.
-pub(super) fn walk_pack<V: Visitor>(store: &Store, pack: &Pack, wanted: impl Fn(Kind) -> bool, visitors: &mut [V]) {
-    let roots: Vec<_> = pack.families.roots.iter().copied().filter(|&(_, kind)| wanted(kind)).collect();
+/// Decodes the objects of a pack, one visitor a thread.
+pub(super) fn walk_pack<V: Visitor>(store: &Store, pack: &Pack, visitors: &mut [V]) {
+    let roots = &pack.families.roots;
     let threads = if roots.len() < 32 && pack.families.len() < 512 { 1 } else { visitors.len() };
     let shared = Shared {
         store,
@@ -95,7 +95,7 @@ struct Shared<'w, K> {
     store: &'w Store,
     pack: &'w Pack,
     families: &'w Families,
-    roots: Vec<(Node, Kind)>,
+    roots: &'w [(Node, Kind)],
     next_root: AtomicUsize,
     /// Threads that wait for work and have none coming.
     hungry: AtomicUsize,

@@ -150,6 +150,12 @@ impl RuleSet {
         Some(&self.rules[at])
     }
 
+    /// The place of the rule of that id.
+    pub(crate) fn index(&self, id: &str) -> Option<RuleIndex> {
+        let at = self.rules.binary_search_by(|r| (*r.id).cmp(id)).ok()?;
+        u32::try_from(at).ok().map(RuleIndex)
+    }
+
     /// The rule at that place.
     ///
     /// # Panics

@@ -139,13 +139,18 @@ impl<'e> Worker<'e> {
     /// Searches a file's name, which is a place for secrets too, and returns the name as it may be shown: escaped, and
     /// without what was found in it.
     pub(crate) fn name(&mut self, name: &[u8], surface: Surface) -> String {
-        let mut found = Vec::new();
-        self.search(name, None, surface, &mut |hit| found.push(hit));
-        let secrets: Vec<_> = found.iter().map(|hit| (hit.matched.start, hit.matched.end)).collect();
-        let shown = redact(name, &secrets);
+        let (shown, found) = self.search_name(name, surface);
         for hit in found {
             self.add(hit, surface, &shown);
         }
         shown
+    }
+
+    /// The same, without adding to the collector.
+    pub(crate) fn search_name(&mut self, name: &[u8], surface: Surface) -> (String, Vec<Found>) {
+        let mut found = Vec::new();
+        self.search(name, None, surface, &mut |hit| found.push(hit));
+        let secrets: Vec<_> = found.iter().map(|hit| (hit.matched.start, hit.matched.end)).collect();
+        (redact(name, &secrets), found)
     }
 }
