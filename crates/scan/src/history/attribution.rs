@@ -4,7 +4,8 @@
 //! afterwards, from the [`links`](super::links) between trees: what cannot lead to the objects in question is dropped,
 //! and the rest is walked from the commits, oldest first.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
@@ -27,13 +28,32 @@ pub(super) struct Names {
     pub(super) shown: Vec<String>,
 }
 
-/// Where objects stand.
-#[derive(Default)]
-pub(super) struct Attribution {
-    /// Each object's paths, the oldest commit first.
-    pub(super) standings: HashMap<ObjectIndex, Vec<Standing>>,
-    /// What in trees leads to the objects.
-    pub(super) children: HashMap<ObjectIndex, Vec<Entry>, RandomState>,
+/// Commits, none before one of its parents, the oldest first otherwise.
+pub(super) fn in_order(commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
+    let places: HashMap<ObjectIndex, usize, RandomState> =
+        commits.iter().enumerate().map(|(at, commit)| (commit.commit, at)).collect();
+    let mut waits = vec![0usize; commits.len()];
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); commits.len()];
+    for (at, commit) in commits.iter().enumerate() {
+        for parent in commit.parents.iter().filter_map(|parent| places.get(parent)) {
+            children[*parent].push(at);
+            waits[at] += 1;
+        }
+    }
+    let ready = |at: usize| Reverse((commits[at].time, commits[at].commit, at));
+    let mut open: BinaryHeap<_> = (0..commits.len()).filter(|&at| waits[at] == 0).map(ready).collect();
+    let mut order = Vec::with_capacity(commits.len());
+    while let Some(Reverse((_, _, at))) = open.pop() {
+        order.push(at);
+        for &child in &children[at] {
+            waits[child] -= 1;
+            if waits[child] == 0 {
+                open.push(ready(child));
+            }
+        }
+    }
+    let mut commits: Vec<Option<CommitRecord>> = commits.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| commits[at].take()).collect()
 }
 
 /// Adds to what is known of an object's standings: of one path, the oldest commit counts.
@@ -54,12 +74,12 @@ pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
 pub(super) fn attribute(
     store: &Store,
     wanted: &HashSet<ObjectIndex>,
-    mut commits: Vec<CommitRecord>,
+    commits: Vec<CommitRecord>,
     names: &Names,
     links: Vec<Links>,
-) -> Attribution {
+) -> HashMap<ObjectIndex, Vec<Standing>> {
     if wanted.is_empty() {
-        return Attribution::default();
+        return HashMap::new();
     }
     let marked = Marks::new(store.table.len());
     wanted.iter().for_each(|&object| {
@@ -77,11 +97,10 @@ pub(super) fn attribute(
         visited: HashSet::default(),
         standings: HashMap::new(),
     };
-    commits.sort_unstable();
-    for commit in commits {
-        descent.commit(commit);
+    for commit in in_order(commits) {
+        descent.commit(&commit);
     }
-    Attribution { standings: descent.standings, children: descent.children }
+    descent.standings
 }
 
 /// The walk from the commits down.
@@ -99,8 +118,8 @@ struct Descent<'a> {
 }
 
 impl Descent<'_> {
-    fn commit(&mut self, commit: CommitRecord) {
-        let mut open = vec![(commit.tree, 0)];
+    fn commit(&mut self, commit: &CommitRecord) {
+        let mut open: Vec<_> = commit.tree.map(|tree| (tree, 0)).into_iter().collect();
         while let Some((tree, path)) = open.pop() {
             if self.visited.len() >= MAX_STEPS
                 || !self.children.contains_key(&tree)
@@ -126,7 +145,7 @@ impl Descent<'_> {
         })
     }
 
-    fn stands(&mut self, object: ObjectIndex, path: u32, commit: CommitRecord) {
+    fn stands(&mut self, object: ObjectIndex, path: u32, commit: &CommitRecord) {
         if self.standings.get(&object).is_some_and(|standings| standings.len() >= MAX_PATHS) {
             return;
         }

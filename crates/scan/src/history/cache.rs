@@ -39,12 +39,6 @@ pub(super) struct State {
     pub(super) missing: Vec<u8>,
     pub(super) submodules: Vec<String>,
     pub(super) facts: Vec<Fact>,
-    /// Names in trees, as they are shown.
-    pub(super) names: Vec<String>,
-    /// Ids of the files in which something was found, and of the trees that lead to them.
-    pub(super) marked: Vec<u8>,
-    /// Those trees and what in them leads on: positions in `marked`, and in `names`.
-    pub(super) trees: Vec<(u32, Vec<(u32, u32)>)>,
 }
 
 /// Tells a pack from any other.

@@ -31,16 +31,6 @@ struct Tree {
 }
 
 impl Links {
-    /// What is known of trees from before; names are numbered elsewhere.
-    pub(super) fn known(trees: impl IntoIterator<Item = (ObjectIndex, Vec<Entry>)>) -> Links {
-        let mut links = Links::default();
-        for (tree, entries) in trees {
-            links.added.extend(entries);
-            links.end(tree, None);
-        }
-        links
-    }
-
     /// The number of a name.
     pub(super) fn name(&mut self, name: &[u8]) -> u32 {
         // What a tree has anew, it mostly loses, too.

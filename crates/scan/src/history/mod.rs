@@ -11,6 +11,7 @@ mod commit;
 mod delta;
 mod facts;
 mod family;
+mod grown;
 mod links;
 mod loose;
 mod objects;
@@ -23,15 +24,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use custody_contract::{Coverage, SkipReason, Surface};
-use foldhash::fast::RandomState;
 use gix::ObjectId;
 
-use self::attribution::{Attribution, Names, attribute, merge_standings};
+use self::attribution::{Names, attribute, in_order, merge_standings};
 use self::cache::{Cache, State};
 #[cfg(test)]
 pub(crate) use self::delta::Segments;
-use self::facts::{Fact, Stands};
-use self::links::{Entry, Links};
+use self::facts::{Fact, Standing, Stands};
+use self::grown::Grown;
+use self::links::Links;
 use self::objects::{Listing, Marks, ObjectIndex, Store};
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
@@ -93,7 +94,7 @@ impl Source for HistorySource {
         notes.missing.extend(targets.into_iter().filter(|id| store.lacks(id)));
         let is_new = known.is_none() || notes.read > 0;
         let versions = notes.versions.take();
-        let mut state = history.learn(&mut worker, &mut notes, known.unwrap_or_default());
+        let mut state = history.learn(&mut worker, &mut notes, known, &repository);
         state.facts.iter().for_each(|fact| fact.collect(engine.rules(), &mut worker.collector));
         collector.merge(worker.collector);
         let is_whole = notes.unread.is_empty() && store.broken.is_empty() && history.done.all(store.table.len());
@@ -115,12 +116,12 @@ fn directories(repository: &gix::Repository) -> Vec<PathBuf> {
 }
 
 /// Searches the names in trees, each once, and adds what is found to `facts`. A name that holds a secret is shown
-/// without it from here on. `known` are shown already; they come last.
-fn search_names(worker: &mut Worker<'_>, links: &[Links], known: &[String], facts: &mut Vec<Fact>) -> Names {
+/// without it from here on.
+fn search_names(worker: &mut Worker<'_>, links: &[Links], facts: &mut Vec<Fact>) -> Names {
     let mut names: Vec<&[u8]> = links.iter().flat_map(|links| links.names.keys().map(|name| &**name)).collect();
     names.sort_unstable();
     names.dedup();
-    let mut shown = Vec::with_capacity(names.len() + known.len());
+    let mut shown = Vec::with_capacity(names.len());
     for name in &names {
         let (name, found) = worker.search_name(name, Surface::History);
         for hit in found {
@@ -139,9 +140,7 @@ fn search_names(worker: &mut Worker<'_>, links: &[Links], known: &[String], fact
         }
         numbers
     });
-    let numbers = numbers.chain([(narrow(shown.len())..).take(known.len()).collect()]).collect();
-    shown.extend_from_slice(known);
-    Names { numbers, shown }
+    Names { numbers: numbers.collect(), shown }
 }
 
 fn narrow(at: usize) -> u32 {
@@ -180,42 +179,26 @@ impl History<'_> {
     }
 
     /// Adds what was found to what is known, with where it stands.
-    fn learn(&self, worker: &mut Worker<'_>, notes: &mut Notes, known: State) -> State {
-        let (table, rules) = (&self.store.table, self.engine.rules());
-        let object = |id: &[u8]| table.lookup(id);
-        let kind = table.kind();
-        let mut state = State { marked: Vec::new(), trees: Vec::new(), ..known };
-        let marked: Vec<_> = cache::ids(&known.marked, kind).map(|id| object(id.as_bytes())).collect();
-        let place = |at: u32| marked.get(at as usize).copied().flatten();
-        let trees = known.trees.iter().filter_map(|(tree, entries)| {
-            let entries = entries.iter().filter_map(|&(child, name)| Some((place(child)?, name)));
-            Some((place(*tree)?, entries.collect()))
-        });
-        let mut links = std::mem::take(&mut notes.links);
-        let names = search_names(worker, &links, &state.names, &mut state.facts);
-        links.push(Links::known(trees));
-        let pending = std::mem::take(&mut notes.pending);
-        let new = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| pending.object);
-        let old = state.facts.iter().filter(|fact| matches!(fact.within, Stands::Blob(_)));
-        let wanted: HashSet<_> = new.chain(old.filter_map(|fact| object(&fact.object))).collect();
-        let Attribution { standings, children } =
-            attribute(self.store, &wanted, std::mem::take(&mut notes.commits), &names, links);
-        let of = |id: &[u8]| object(id).and_then(|object| standings.get(&object)).map_or(&[][..], Vec::as_slice);
-        for fact in &mut state.facts {
-            if let Stands::Blob(known) = &mut fact.within {
-                merge_standings(known, of(&fact.object));
+    fn learn(
+        &self,
+        worker: &mut Worker<'_>,
+        notes: &mut Notes,
+        known: Option<State>,
+        repository: &gix::Repository,
+    ) -> State {
+        let has_grown = known.is_some();
+        let mut state = known.unwrap_or_default();
+        let kind = self.store.table.kind();
+        if notes.read > 0 {
+            let links = std::mem::take(&mut notes.links);
+            let names = search_names(worker, &links, &mut state.facts);
+            if has_grown {
+                drop(links);
+                self.place_new(worker, notes, &mut state, repository);
+            } else {
+                self.place_all(notes, &mut state, &names, links);
             }
         }
-        for Pending { object, within, found } in pending {
-            let id = table.id(object).as_bytes();
-            let within = match within {
-                Within::Commit(what) => Stands::Commit(what.to_owned()),
-                Within::Tag(what) => Stands::Tag(what.to_owned()),
-                Within::Blob => Stands::Blob(of(id).to_vec()),
-            };
-            state.facts.push(Fact::new(rules, found, id, within));
-        }
-        self.keep_links(&mut state, &wanted, &children, &names);
         state.read += notes.read - notes.unread.len() as u64;
         state.bytes += notes.bytes;
         state.opaque += notes.opaque;
@@ -227,35 +210,55 @@ impl History<'_> {
         state
     }
 
-    /// Keeps what leads to the objects in which something was found: later trees may refer to it.
-    fn keep_links(
-        &self,
-        state: &mut State,
-        wanted: &HashSet<ObjectIndex>,
-        children: &HashMap<ObjectIndex, Vec<Entry>, RandomState>,
-        names: &Names,
-    ) {
-        let mut marked: Vec<ObjectIndex> = wanted.iter().chain(children.keys()).copied().collect();
-        marked.sort_unstable();
-        marked.dedup();
-        let place = |object: ObjectIndex| marked.binary_search(&object).ok().map(narrow);
-        let mut kept: HashMap<u32, u32> = HashMap::new();
-        state.names.clear();
-        let mut trees: Vec<_> = children.iter().filter(|(_, entries)| !entries.is_empty()).collect();
-        trees.sort_unstable_by_key(|(tree, _)| **tree);
-        for (&tree, entries) in trees {
-            let entries = entries.iter().filter_map(|&(child, name)| {
-                let number = *kept.entry(name).or_insert_with(|| {
-                    state.names.push(names.shown[name as usize].clone());
-                    narrow(state.names.len() - 1)
-                });
-                Some((place(child)?, number))
-            });
-            let entries = entries.collect();
-            state.trees.extend(place(tree).map(|tree| (tree, entries)));
+    /// Of a history that is read as a whole.
+    fn place_all(&self, notes: &mut Notes, state: &mut State, names: &Names, links: Vec<Links>) {
+        let pending = std::mem::take(&mut notes.pending);
+        let blobs = pending.iter().filter(|pending| pending.within == Within::Blob);
+        let wanted: HashSet<_> = blobs.map(|pending| pending.object).collect();
+        let standings = attribute(self.store, &wanted, std::mem::take(&mut notes.commits), names, links);
+        self.add(pending, state, &mut |object| standings.get(&object).cloned().unwrap_or_default());
+    }
+
+    /// Of what is new in a history: what is known may stand in other places, too.
+    fn place_new(&self, worker: &mut Worker<'_>, notes: &mut Notes, state: &mut State, repository: &gix::Repository) {
+        let pending = std::mem::take(&mut notes.pending);
+        let id = |object| self.store.table.id(object).as_bytes().to_vec();
+        let new = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| id(pending.object));
+        let old = state.facts.iter().filter(|fact| matches!(fact.within, Stands::Blob(_)));
+        let wanted: HashSet<_> = new.chain(old.map(|fact| fact.object.clone())).collect();
+        let mut grown = Grown {
+            repository,
+            wanted: &wanted,
+            shown: &mut |name| worker.search_name(name, Surface::History).0,
+            standings: HashMap::new(),
+            steps: 0,
+        };
+        for commit in in_order(std::mem::take(&mut notes.commits)) {
+            grown.commit(self.store.table.id(commit.commit).to_owned(), commit.time);
         }
-        state.marked =
-            marked.iter().flat_map(|&object| self.store.table.id(object).as_bytes().iter().copied()).collect();
+        let standings = grown.standings;
+        for fact in &mut state.facts {
+            if let (Stands::Blob(known), Some(new)) = (&mut fact.within, standings.get(&fact.object)) {
+                merge_standings(known, new);
+            }
+        }
+        self.add(pending, state, &mut |object| {
+            let mut all = Vec::new();
+            merge_standings(&mut all, standings.get(&id(object)).map_or(&[], Vec::as_slice));
+            all
+        });
+    }
+
+    fn add(&self, pending: Vec<Pending>, state: &mut State, standings: &mut dyn FnMut(ObjectIndex) -> Vec<Standing>) {
+        for Pending { object, within, found } in pending {
+            let within = match within {
+                Within::Commit(what) => Stands::Commit(what.to_owned()),
+                Within::Tag(what) => Stands::Tag(what.to_owned()),
+                Within::Blob => Stands::Blob(standings(object)),
+            };
+            let id = self.store.table.id(object).as_bytes();
+            state.facts.push(Fact::new(self.engine.rules(), found, id, within));
+        }
     }
 
     /// The account: each object is counted once, as read or as skipped.

@@ -276,7 +276,7 @@ impl PackId {
 
 /// Where all objects are that are to be read.
 pub(super) struct Store {
-    /// What is new, and what is known to lead to findings.
+    /// What is new.
     pub(super) table: ObjectTable,
     pub(super) packs: Vec<Pack>,
     pub(super) loose: Vec<Loose>,
@@ -325,8 +325,7 @@ impl Store {
         }
         let packed = packs.iter().flat_map(|(index, _)| index.iter().map(|entry| entry.oid));
         let loose: Vec<_> = listing.loose.iter().filter(|(_, id)| !store.knows_loose(id)).collect();
-        let marked = state.into_iter().flat_map(|state| cache::ids(&state.marked, kind));
-        store.table = ObjectTable::new(kind, packed.chain(loose.iter().map(|(_, id)| *id)).chain(marked).collect());
+        store.table = ObjectTable::new(kind, packed.chain(loose.iter().map(|(_, id)| *id)).collect());
         for (index, file) in packs {
             let objects: Vec<_> = (0..index.num_objects())
                 .filter_map(|at| store.table.lookup(index.oid_at_index(at).as_bytes()))

@@ -35,12 +35,15 @@ pub(super) enum Within {
 }
 
 /// What attribution needs to know of a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CommitRecord {
     /// When it was committed, in seconds since 1970.
     pub(super) time: i64,
     pub(super) commit: ObjectIndex,
-    pub(super) tree: ObjectIndex,
+    /// If it is to be read.
+    pub(super) tree: Option<ObjectIndex>,
+    /// Those of its parents that are to be read.
+    pub(super) parents: Box<[ObjectIndex]>,
 }
 
 /// What one thread has noted.
@@ -257,25 +260,18 @@ impl<'h> Reading<'h> {
         found
     }
 
-    fn references(&mut self, headed: &Headed<'_>) -> Option<ObjectIndex> {
-        let mut first = None;
-        for (at, hex) in headed.references().enumerate() {
-            let Ok(id) = ObjectId::from_hex(hex) else { continue };
-            if id.kind() != self.store.table.kind() {
-                continue;
-            }
-            let found = self.refer(id.as_bytes());
-            if at == 0 {
-                first = found;
-            }
-        }
-        first
+    /// Notes what it refers to; those that are to be read, in order.
+    fn references(&mut self, headed: &Headed<'_>) -> Vec<Option<ObjectIndex>> {
+        let kind = self.store.table.kind();
+        let ids = headed.references().filter_map(|hex| ObjectId::from_hex(hex).ok()).filter(|id| id.kind() == kind);
+        ids.map(|id| self.refer(id.as_bytes())).collect()
     }
 
     fn commit(&mut self, object: ObjectIndex, data: &[u8]) {
         let headed = Headed::new(data);
-        if let Some(tree) = self.references(&headed) {
-            self.notes.commits.push(CommitRecord { time: headed.time(), commit: object, tree });
+        if let Some((tree, parents)) = self.references(&headed).split_first() {
+            let parents = parents.iter().flatten().copied().collect();
+            self.notes.commits.push(CommitRecord { time: headed.time(), commit: object, tree: *tree, parents });
         }
         self.texts(object, data, headed.texts(&commit::COMMIT), Within::Commit);
     }
