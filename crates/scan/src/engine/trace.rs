@@ -471,7 +471,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(384))]
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(384)))]
 
         #[test]
         fn a_version_is_known_as_if_it_had_been_searched_whole(base in text().no_shrink(), versions in prop::collection::vec(steps(), 1..4)) {

@@ -78,7 +78,9 @@ impl Source for HistorySource {
         options: &ScanOptions<'_>,
         collector: &mut Collector,
     ) -> Result<Vec<Coverage>, SourceError> {
-        let repository = open_repository(&self.path)?;
+        let mut repository = open_repository(&self.path)?;
+        // Objects are read as they are stored.
+        repository.objects.ignore_replacements = true;
         let objects = repository.objects.store_ref().path().to_owned();
         let listing = Listing::of(&objects, repository.object_hash());
         let cache = self.cache.as_ref().filter(|_| !self.verify);
