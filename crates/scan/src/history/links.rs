@@ -1,7 +1,7 @@
 //! What trees hold, noted while they are read: each as what it adds to the tree that it is stored as a version of, and
 //! what it takes away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
@@ -124,9 +124,11 @@ pub(super) fn reaching(
             let (known, added, removed) = links.nth(at);
             let mut own: Vec<Entry> = entries.get(&known.base).cloned().unwrap_or_default();
             let number = |name: u32| numbers[thread][name as usize];
-            own.retain(|&(_, name)| {
-                !removed.iter().any(|&gone| number(gone) == name) && !added.iter().any(|&(_, new)| number(new) == name)
-            });
+            let gone: HashSet<u32, RandomState> = match own.is_empty() {
+                true => HashSet::default(),
+                false => removed.iter().copied().chain(added.iter().map(|&(_, name)| name)).map(number).collect(),
+            };
+            own.retain(|&(_, name)| !gone.contains(&name));
             own.extend(
                 added.iter().filter(|(child, _)| marked.is_set(*child)).map(|&(child, name)| (child, number(name))),
             );
