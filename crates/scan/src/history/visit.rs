@@ -12,7 +12,7 @@ use super::links::Links;
 use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::tree_entries::{self, Change, Mode, TreeEntry};
-use super::walk::{From, Visitor};
+use super::walk::{From, STREAM_FROM, Visitor};
 use crate::engine::{Engine, Trace};
 use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, scan_reader};
 
@@ -157,7 +157,8 @@ impl<'h> Reading<'h> {
     /// Searches a file's content, of which what is known of the one it is a version of may be taken over. `None` if it
     /// is not searched as it stands.
     fn trace(&mut self, data: &[u8], from: Option<From<'_, Trace>>) -> Option<Trace> {
-        if Wide::detect(data).is_some() {
+        // What is known of a large file could be larger still: it is searched in windows.
+        if data.len() as u64 > STREAM_FROM || Wide::detect(data).is_some() {
             return None;
         }
         let mut trace = self.spare.pop().unwrap_or_default();
