@@ -1,9 +1,13 @@
 //! The command line: one definition, from which parsing and help follow.
 
+mod hook;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use custody_contract::{Environment, Severity};
+
+pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -39,8 +43,11 @@ pub enum Command {
     Init(Init),
     /// Evaluate every clause of the contract and decide whether a release may go on.
     Check(Check),
-    /// Look for secrets in a tree, a file, the git index, the whole history, or standard input.
-    Scan(Scan),
+    /// Look for secrets in a tree, a file, the git index, the whole history, a range of commits, or standard input.
+    Scan(Box<Scan>),
+    /// Git hooks: install, remove and show them; what they run.
+    #[command(subcommand)]
+    Hook(HookCommand),
     /// Environment keys: check templates, deployments and code; write a template or documentation.
     #[command(subcommand)]
     Env(EnvCommand),
@@ -152,6 +159,17 @@ pub struct Scan {
     /// With --history: also search every version of every file whole, and compare. Exit status 3 if anything differs.
     #[arg(long, requires = "history")]
     pub verify_delta: bool,
+    /// Search what the commits since REV bring: those that HEAD reaches and REV does not. Changes that are not committed
+    /// are not searched.
+    #[arg(long, value_name = "REV", conflicts_with_all = ["history", "staged", "range", "no_ignore"])]
+    pub since: Option<String>,
+    /// Search what a range of commits brings: A..B, A...B, B, ^A, or "^A B", as for git rev-list; may be given several
+    /// times. Files that A has, under any name, are not searched again.
+    #[arg(long, value_name = "REVS", conflicts_with_all = ["history", "staged", "no_ignore"])]
+    pub range: Vec<String>,
+    /// Take contract, waivers, baseline, own rules and inline allowances from this revision.
+    #[arg(long, value_name = "REV")]
+    pub base: Option<String>,
     /// Search files that git ignores too.
     #[arg(long)]
     pub no_ignore: bool,

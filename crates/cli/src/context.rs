@@ -49,6 +49,13 @@ impl InForce {
         Ok(InForce { contract, text: text.unwrap_or_default(), origin })
     }
 
+    /// The default profile, without any file.
+    pub fn profile() -> Result<InForce, Failure> {
+        let contract = Contract::load("", Contract::FILE_NAME, today()).map_err(Failure::contract)?;
+        let origin = ContractOrigin { profile: contract.profile.clone(), file: None, base: None };
+        Ok(InForce { contract, text: String::new(), origin })
+    }
+
     /// The environment to evaluate: `--env`, the contract's default, NODE_ENV, else the strictest.
     pub fn environment(&self, flag: Option<Environment>) -> Result<(Environment, EnvironmentSource), Failure> {
         if let Some(environment) = flag {

@@ -11,3 +11,19 @@ pub const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
 pub const CI: &str = "CI";
 /// Width of the output in columns, where it is not a terminal.
 pub const COLUMNS: &str = "COLUMNS";
+/// Where settings of programs lie, for `hook install --global`; `~/.config` where it is not set.
+pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// The home directory.
+pub const HOME: &str = "HOME";
+/// Set by the pre-commit framework (<https://pre-commit.com>) for a push: the newest commit that is pushed.
+pub const PRE_COMMIT_TO_REF: &str = "PRE_COMMIT_TO_REF";
+/// Likewise: what the remote has of it, where the framework knows.
+pub const PRE_COMMIT_FROM_REF: &str = "PRE_COMMIT_FROM_REF";
+/// Likewise: the remote's name.
+pub const PRE_COMMIT_REMOTE_NAME: &str = "PRE_COMMIT_REMOTE_NAME";
+/// Likewise: the ref that is pushed to.
+pub const PRE_COMMIT_REMOTE_BRANCH: &str = "PRE_COMMIT_REMOTE_BRANCH";
+/// Likewise: the ref that is pushed.
+pub const PRE_COMMIT_LOCAL_BRANCH: &str = "PRE_COMMIT_LOCAL_BRANCH";
+/// Set by git for its hooks: which repository is meant.
+pub const GIT_DIR: &str = "GIT_DIR";

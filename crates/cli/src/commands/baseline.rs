@@ -10,10 +10,11 @@ use custody_scan::history::HistorySource;
 use custody_scan::source::{ScanOptions, Source, SourceError, TreeSource, scan_all};
 
 use crate::arguments::{BaselineAdd, BaselineCommand};
-use crate::commands::scan::{failure, judge, read_baseline};
+use crate::commands::scan::failure;
 use crate::context::{InForce, root_of, today};
 use crate::failure::Failure;
 use crate::output;
+use crate::scope::{judge, read_baseline};
 
 pub fn run(command: &BaselineCommand) -> Result<ExitCode, Failure> {
     match command {

@@ -6,6 +6,7 @@ mod check;
 mod contract;
 mod env;
 mod explain;
+mod hook;
 mod incident;
 mod init;
 mod rules;
@@ -23,6 +24,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Init(init) => init::run(&init),
         Command::Check(check) => check::run(&check, colour),
         Command::Scan(scan) => scan::run(&scan, colour),
+        Command::Hook(command) => hook::run(&command, colour),
         Command::Env(command) => env::run(&command, colour),
         Command::Billing(command) => billing::run(&command, colour),
         Command::Explain(explain) => explain::run(&explain),

@@ -1,43 +1,49 @@
-//! `custody scan`: a tree, a file, the index, the history or standard input.
+//! `custody scan`: a tree, a file, the index, the history, a range of commits or standard input.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use custody_contract::{Decision, Diagnostic, Finding, FindingStatus, Place, Report, ReportKind, Severity};
+use custody_contract::{Diagnostic, Finding, Place, ReportKind};
 use custody_scan::baseline::Baseline;
-use custody_scan::engine::Engine;
 use custody_scan::history::HistorySource;
 use custody_scan::source::{
-    IgnoreRules, IndexExtent, IndexSource, Progress, ScanOptions, ScanOutcome, Source, SourceError, SourceErrorKind,
-    StdinSource, TreeSource,
+    BaseTree, IgnoreRules, IndexExtent, IndexSource, Progress, RangeSource, ScanOptions, ScanOutcome, Source,
+    SourceError, SourceErrorKind, StdinSource, TreeSource,
 };
 
 use crate::arguments::{ColourChoice, Scan};
 use crate::cache;
-use crate::context::{InForce, elapsed_ms, empty_report, today, tool};
+use crate::context::{elapsed_ms, empty_report, tool};
 use crate::failure::Failure;
-use crate::files::read_text;
 use crate::output;
 use crate::progress::Bar;
+use crate::scope::{NamedBaseline, Scope, Trust, decide, read_baseline};
 
 pub fn run(arguments: &Scan, colour: ColourChoice) -> Result<ExitCode, Failure> {
     let started = jiff::Timestamp::now();
     let stdin = arguments.path == Path::new("-");
     let root = if stdin { PathBuf::from(".") } else { contract_root(&arguments.path) };
-    let in_force = InForce::load(&root, arguments.contract.as_deref(), None)?;
-    let engine = in_force.engine(&root, None)?;
-    let outcome = search(arguments, stdin, &in_force, &engine)?;
+    let trust = match &arguments.base {
+        None => Trust::WorkingTree,
+        Some(revision) => {
+            Trust::Base(Box::new(BaseTree::open(&root, revision).map_err(|error| base_failure(revision, &error))?))
+        }
+    };
+    let scope = Scope::open(&root, arguments.contract.as_deref(), trust)?;
+    let in_force = &scope.in_force;
+    let outcome = search(arguments, stdin, &scope)?;
     let mut report = empty_report(ReportKind::Scan, &arguments.path, started);
-    report.tool = tool(Some(&engine));
+    report.tool = tool(Some(&scope.engine));
     report.block_at = arguments.block_at.unwrap_or(in_force.contract.block_at);
     report.contract = in_force.origin.file.is_some().then(|| in_force.origin.clone());
     let is_incomplete = outcome.is_incomplete();
     report.findings = outcome.findings;
     report.coverage = outcome.coverage;
-    let (baseline, path) = baseline(arguments, &in_force, &root)?;
-    judge(&mut report.findings, &baseline, &in_force);
+    let NamedBaseline { baseline, path, problem } = baseline(arguments, &scope)?;
+    report.diagnostics.extend(problem);
+    scope.judge(&mut report.findings, &baseline);
     // A part of the repository says nothing of the entries for the rest.
-    let whole = !stdin && !arguments.staged && !arguments.history && arguments.path.join(".git").exists();
+    let whole = !stdin && is_tree(arguments) && arguments.path.join(".git").exists();
     if whole && !baseline.is_empty() {
         report.diagnostics.extend(unmatched(&baseline, &report.findings, &path));
     }
@@ -45,6 +51,11 @@ pub fn run(arguments: &Scan, colour: ColourChoice) -> Result<ExitCode, Failure> 
     report.decision = decide(&report, is_incomplete);
     report.duration_ms = elapsed_ms(started);
     output::emit(&report, &arguments.output, colour, (!stdin).then_some(root.as_path()))
+}
+
+/// Whether files are searched as they stand.
+fn is_tree(arguments: &Scan) -> bool {
+    !arguments.staged && !arguments.history && arguments.since.is_none() && arguments.range.is_empty()
 }
 
 /// The directory whose contract holds for a path: itself, or the closest one above with a contract file, up to the
@@ -63,17 +74,18 @@ fn contract_root(path: &Path) -> PathBuf {
     directory.to_path_buf()
 }
 
-fn search(arguments: &Scan, stdin: bool, in_force: &InForce, engine: &Engine) -> Result<ScanOutcome, Failure> {
-    let contract = &in_force.contract;
+fn search(arguments: &Scan, stdin: bool, scope: &Scope) -> Result<ScanOutcome, Failure> {
+    let (contract, engine) = (&scope.in_force.contract, &scope.engine);
     let bar = if stdin { None } else { Bar::new() };
     let progress = bar.as_ref().map(|b| b as &dyn Progress);
     let options = ScanOptions { threads: arguments.threads.map_or(0, usize::from), progress };
     let exclude = |path: &str| contract.exclusion(path).map(str::to_owned);
     let classify = |path: &str| contract.surface_of(path);
     let result = if stdin {
-        if arguments.history || arguments.staged {
+        if !is_tree(arguments) || arguments.base.is_some() {
             let diagnostic = Diagnostic::error("usage", "standard input has no history and no index");
-            return Err(Failure::usage(diagnostic.fix("name a repository, or leave out --history and --staged")));
+            let fix = "name a repository, or leave out --history, --staged, --since, --range and --base";
+            return Err(Failure::usage(diagnostic.fix(fix)));
         }
         StdinSource::process().scan(engine, &options)
     } else if arguments.history {
@@ -81,13 +93,15 @@ fn search(arguments: &Scan, stdin: bool, in_force: &InForce, engine: &Engine) ->
             .cache(if arguments.no_cache { None } else { cache::directory() })
             .verify(arguments.verify_delta)
             .scan(engine, &options)
+    } else if let Some(range) = range(arguments) {
+        range.scan(engine, &options)
     } else if arguments.staged {
         IndexSource::new(&arguments.path, IndexExtent::Changed).exclude(&exclude).scan(engine, &options)
     } else {
         let rules = if arguments.no_ignore { IgnoreRules::Disregard } else { IgnoreRules::Honour };
         let tree = TreeSource::new(&arguments.path).ignore_rules(rules);
         // Surfaces are named by the repository's contract; elsewhere a file is just a file.
-        if in_force.origin.file.is_some() {
+        if scope.in_force.origin.file.is_some() {
             tree.classify(&classify).exclude(&exclude).scan(engine, &options)
         } else {
             tree.scan(engine, &options)
@@ -96,13 +110,25 @@ fn search(arguments: &Scan, stdin: bool, in_force: &InForce, engine: &Engine) ->
     result.map_err(|error| failure(&error))
 }
 
+/// The range that is asked for, if one is.
+fn range(arguments: &Scan) -> Option<RangeSource> {
+    let source = RangeSource::new(&arguments.path);
+    match &arguments.since {
+        Some(since) => Some(source.revisions(format!("^{since}")).revisions("HEAD")),
+        None if arguments.range.is_empty() => None,
+        None => Some(arguments.range.iter().fold(source, RangeSource::revisions)),
+    }
+}
+
 pub fn failure(error: &SourceError) -> Failure {
     match error.kind() {
         SourceErrorKind::Usage => {
             let diagnostic = Diagnostic::error("usage", "cannot scan what was named");
-            Failure::usage(
-                diagnostic.why(error.to_string()).fix("check the path; --history and --staged need a git repository"),
-            )
+            let fix = match error {
+                SourceError::UnknownRevision { .. } => "check its spelling, or fetch it",
+                _ => "check the path; --history, --staged, --since and --range need a git repository",
+            };
+            Failure::usage(diagnostic.why(error.to_string()).fix(fix))
         }
         _ => Failure::incomplete(
             "the scan could not be done",
@@ -112,40 +138,21 @@ pub fn failure(error: &SourceError) -> Failure {
     }
 }
 
-fn baseline(arguments: &Scan, in_force: &InForce, root: &Path) -> Result<(Baseline, String), Failure> {
-    if arguments.no_baseline {
-        return Ok((Baseline::new(), String::new()));
-    }
-    let path = arguments.baseline.clone().unwrap_or_else(|| root.join(&in_force.contract.baseline));
-    let shown =
-        arguments.baseline.as_ref().map_or_else(|| in_force.contract.baseline.clone(), |p| p.display().to_string());
-    if arguments.baseline.is_none() && path.symlink_metadata().is_err() {
-        return Ok((Baseline::new(), shown));
-    }
-    read_baseline(&path, &shown).map(|baseline| (baseline, shown))
+fn base_failure(revision: &str, error: &SourceError) -> Failure {
+    let revision: String = revision.escape_default().take(200).collect();
+    let diagnostic = Diagnostic::error("base-revision", format!("cannot use base revision {revision}"));
+    Failure::usage(diagnostic.why(error.to_string()).fix("fetch it, or name another one with --base REV"))
 }
 
-/// Reads a baseline; all wrong lines are reported.
-pub fn read_baseline(path: &Path, shown: &str) -> Result<Baseline, Failure> {
-    Baseline::parse(&read_text(path)?).map_err(|errors| {
-        let diagnostic = |line: u32, problem: String| {
-            Diagnostic::error("baseline", format!("cannot use baseline {shown}"))
-                .at(Place::at(shown, line, 1))
-                .why(problem)
-        };
-        Failure::contract(errors.iter().map(|e| diagnostic(e.line, e.problem.to_string())).collect())
-    })
-}
-
-/// Sets each finding's status by baseline and waivers.
-pub fn judge(findings: &mut [Finding], baseline: &Baseline, in_force: &InForce) {
-    baseline.apply(findings);
-    for finding in findings.iter_mut().filter(|f| f.status == FindingStatus::Open) {
-        let waiver =
-            in_force.contract.valid_waivers(today()).find(|w| w.clause.is_none() && custody_gate::covers(w, finding));
-        if let Some(waiver) = waiver {
-            finding.status = FindingStatus::Waived { waiver: waiver.id.clone() };
+fn baseline(arguments: &Scan, scope: &Scope) -> Result<NamedBaseline, Failure> {
+    let named = |baseline, path| NamedBaseline { baseline, path, problem: None };
+    match &arguments.baseline {
+        _ if arguments.no_baseline => Ok(named(Baseline::new(), String::new())),
+        Some(file) => {
+            let shown = file.display().to_string();
+            read_baseline(file, &shown).map(|baseline| named(baseline, shown))
         }
+        None => scope.baseline(),
     }
 }
 
@@ -159,15 +166,4 @@ fn unmatched(baseline: &Baseline, findings: &[Finding], path: &str) -> Option<Di
             .why("their secrets are gone from the tree; they may still stand in history")
             .fix("`custody baseline prune` removes what is gone from both")
     })
-}
-
-fn decide(report: &Report, is_incomplete: bool) -> Decision {
-    let blocks = |threshold: Severity| report.findings.iter().any(|f| f.blocks(threshold));
-    if blocks(report.block_at) {
-        Decision::Blocked
-    } else if is_incomplete {
-        Decision::Incomplete
-    } else {
-        Decision::MayRelease
-    }
 }
