@@ -8,8 +8,8 @@ use std::path::Path;
 
 use custody_contract::{SkipReason, Surface};
 use custody_scan::source::{
-    BaseTree, ChangedPath, IgnoreRules, IndexExtent, IndexSource, ScanOutcome, SourceError, SourceErrorKind,
-    StdinSource, TreeSource,
+    BaseTree, ChangedPath, IgnoreRules, IndexExtent, IndexSource, ScanOptions, ScanOutcome, Source as _, SourceError,
+    SourceErrorKind, StdinSource, TreeSource,
 };
 use support::{Sandbox, account, places, reason, scan, token};
 
@@ -163,6 +163,93 @@ fn strange_names_are_searched_and_shown_safely() {
     assert_eq!(places(&outcome, &token(1)), ["a\\x0a\\xff\\x1b[31m"]);
     assert_eq!(places(&outcome, &token(2)), ["[redacted]/file.txt"]);
     assert_eq!(places(&outcome, &token(3)), ["[redacted]/file.txt"]);
+}
+
+#[test]
+fn a_large_file_is_searched_in_pieces_as_if_at_once() {
+    const PIECE: usize = 8 << 20;
+    let sandbox = Sandbox::new();
+    let line = "a line of some length, with ä, 漢字 and \u{1f600} in it ";
+    let mut bytes = line.repeat((3 * PIECE + 5_000) / line.len()).into_bytes();
+    bytes[100] = 0xff;
+    for at in (0..bytes.len()).step_by(7_001) {
+        bytes[at] = b'\n';
+    }
+    let put = |bytes: &mut Vec<u8>, at: usize, number: u32| {
+        let text = format!(" {} ", token(number));
+        bytes[at..at + text.len()].copy_from_slice(text.as_bytes());
+    };
+    let mut numbers = 0..;
+    let seams = (1..=3).flat_map(|piece| [-3_000, -40, -20, -2, -1, 0, 1, 60].map(|shift| (piece, shift)));
+    let mut planted = Vec::new();
+    for (number, (piece, shift)) in numbers.by_ref().zip(seams) {
+        let at = (piece * PIECE).strict_add_signed(shift + 100 * (shift / 2 % 7));
+        put(&mut bytes, at, number);
+        planted.push(at);
+    }
+    let end = bytes.len() - 46;
+    put(&mut bytes, end, 1_000);
+    put(&mut bytes, 0, 1_001);
+    sandbox.write("large.txt", &bytes);
+    sandbox.write("small.txt", token(1_000));
+    let [one, four] = [1, 4].map(|threads| {
+        let options = ScanOptions { threads, progress: None };
+        TreeSource::new(sandbox.at("repo")).scan(&support::engine(), &options).expect("the tree opens")
+    });
+    assert!(four.findings.len() > planted.len() / 2);
+    assert_eq!(one.findings, four.findings);
+    assert_eq!(one.coverage, four.coverage);
+    assert_eq!(account(&four, Surface::WorkingTree).bytes, (bytes.len() + token(1_000).len()) as u64);
+    let alone = scan(&TreeSource::new(sandbox.at("repo/large.txt")));
+    assert_eq!(alone.findings.len(), one.findings.len());
+}
+
+#[test]
+fn a_large_file_of_wide_text_is_found_to_be_one() {
+    let sandbox = Sandbox::new();
+    let text = format!("{}\n{}\n", "0123456789abcdef".repeat(600_000), token(1));
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    sandbox.write("large.txt", &bytes);
+    let outcome = tree(&sandbox);
+    assert_eq!(places(&outcome, &token(1)), ["large.txt"]);
+    assert_eq!(outcome.findings[0].occurrences[0].line, 2);
+}
+
+#[test]
+fn text_in_any_encoding_is_read_and_none_taken_for_binary() {
+    let text = format!("first line\nkey = {}\n", token(1));
+    let utf32 = |mark: &str, swap: bool| -> Vec<u8> {
+        let whole = format!("{mark}{text}");
+        whole.chars().flat_map(|c| if swap { (c as u32).to_be_bytes() } else { (c as u32).to_le_bytes() }).collect()
+    };
+    let utf16 = |mark: &str, swap: bool| -> Vec<u8> {
+        let whole = format!("{mark}{text}");
+        whole.encode_utf16().flat_map(|unit| if swap { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+    };
+    let mut files = Vec::new();
+    for swap in [false, true] {
+        for mark in ["\u{feff}", ""] {
+            files.push((format!("utf32-{swap}-{}", mark.len()), utf32(mark, swap), mark.chars().count() * 4 + 17 * 4));
+            files.push((format!("utf16-{swap}-{}", mark.len()), utf16(mark, swap), mark.chars().count() * 2 + 17 * 2));
+        }
+    }
+    files.push(("latin1".to_owned(), [b"caf\xe9, d\xe9j\xe0", text.as_bytes()].concat(), 10 + 17));
+    files.push(("few-nuls".to_owned(), [b"a\0b\0\0c", text.as_bytes()].concat(), 6 + 17));
+    files.push(("nuls".to_owned(), [&[0; 9_000], text.as_bytes(), &[0; 9_000]].concat(), 9_000 + 17));
+    files.push((
+        "long-line".to_owned(),
+        [&[b'x'; 9 << 20], b"\n ".as_slice(), text.as_bytes()].concat(),
+        (9 << 20) + 19,
+    ));
+    for (name, bytes, offset) in files {
+        let sandbox = Sandbox::new();
+        sandbox.write(&name, &bytes);
+        let outcome = tree(&sandbox);
+        let [finding] = &outcome.findings[..] else { panic!("{name}: {} findings", outcome.findings.len()) };
+        assert_eq!(finding.occurrences[0].offset, offset as u64, "{name}");
+        let read = account(&outcome, Surface::WorkingTree);
+        assert_eq!((read.bytes, read.opaque, outcome.is_incomplete()), (bytes.len() as u64, 0, false), "{name}");
+    }
 }
 
 // Streams

@@ -30,7 +30,7 @@ impl Wide {
         }
     }
 
-    /// UTF-16 without a mark: nearly every other byte is zero, and the bytes between are text.
+    /// UTF-16 or UTF-32 without a mark: nearly all bytes but one of each unit are zero, and those between are text.
     fn detect_unmarked(head: &[u8]) -> Option<Wide> {
         const SAMPLE: usize = 1024;
         memchr::memchr(0, &head[..head.len().min(64)])?;
@@ -41,11 +41,20 @@ impl Wide {
         let text = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
         let little = pairs.iter().filter(|pair| text(pair[0]) && pair[1] == 0).count();
         let big = pairs.iter().filter(|pair| pair[0] == 0 && text(pair[1])).count();
-        let nearly_all = |count: usize| count * 10 >= pairs.len() * 8;
-        if nearly_all(little) {
+        let (quads, _) = head[..head.len().min(SAMPLE)].as_chunks::<4>();
+        let wider = |at: usize| {
+            let is_text = |quad: &[u8; 4]| text(quad[at]) && quad.iter().filter(|&&byte| byte == 0).count() == 3;
+            quads.iter().filter(|quad| is_text(quad)).count()
+        };
+        let nearly_all = |count: usize, units: usize| units >= 4 && count * 10 >= units * 8;
+        if nearly_all(little, pairs.len()) {
             Some(Wide::new(2, false))
-        } else if nearly_all(big) {
+        } else if nearly_all(big, pairs.len()) {
             Some(Wide::new(2, true))
+        } else if nearly_all(wider(0), quads.len()) {
+            Some(Wide::new(4, false))
+        } else if nearly_all(wider(3), quads.len()) {
+            Some(Wide::new(4, true))
         } else {
             None
         }
@@ -140,17 +149,19 @@ mod tests {
     }
 
     #[test]
-    fn marked_and_unmarked_utf16_is_recognised() {
+    fn marked_and_unmarked_wide_text_is_recognised() {
         for big_endian in [false, true] {
             assert_eq!(read(&utf16("\u{feff}hä\u{1f600}", big_endian)).as_deref(), Some("\u{feff}hä\u{1f600}"));
             assert_eq!(read(&utf16("plain text", big_endian)).as_deref(), Some("plain text"));
         }
         let utf32: Vec<u8> = "\u{feff}hä".chars().flat_map(|c| (c as u32).to_le_bytes()).collect();
         assert_eq!(read(&utf32).as_deref(), Some("\u{feff}hä"));
+        let unmarked: Vec<u8> = "plain text".chars().flat_map(|c| (c as u32).to_be_bytes()).collect();
+        assert_eq!(read(&unmarked).as_deref(), Some("plain text"));
     }
 
     #[test]
-    fn other_bytes_are_not_taken_for_utf16() {
+    fn other_bytes_are_not_taken_for_wide_text() {
         for bytes in [&b"plain text"[..], b"", b"a\0", &[0; 64], b"\0\0\0\x01\0\0\0\x02\0\0\0\x03", "täxt".as_bytes()]
         {
             assert_eq!(Wide::detect(bytes), None, "{bytes:?}");

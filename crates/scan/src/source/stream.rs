@@ -42,10 +42,21 @@ pub(crate) fn scan_reader(
     target: Target<'_>,
     sink: &mut dyn FnMut(Found),
 ) -> (Scanned, io::Result<()>) {
+    scan_sized(worker, reader, 0, target, sink)
+}
+
+/// [`scan_reader`] where the reader is thought to give `size` bytes: if it does, two calls suffice.
+pub(super) fn scan_sized(
+    worker: &mut Worker<'_>,
+    reader: impl Read,
+    size: u64,
+    target: Target<'_>,
+    sink: &mut dyn FnMut(Found),
+) -> (Scanned, io::Result<()>) {
     let mut buffer = std::mem::take(&mut worker.buffer);
     buffer.clear();
     let mut reader = CountingReader { inner: reader, bytes: 0 };
-    let filled = fill(&mut reader, &mut buffer, WINDOW);
+    let filled = fill_first(&mut reader, &mut buffer, size);
     let format = Format::detect(&buffer[..buffer.len().min(HEAD)]);
     let mut windows = Windows { worker, target, sink };
     let result = match (Wide::detect(&buffer), filled) {
@@ -74,6 +85,23 @@ pub(crate) fn scan_reader(
         worker.buffer = buffer;
     }
     (Scanned { bytes: reader.bytes, format }, result)
+}
+
+/// Searches what `reader` gives, as a part of something longer, and gives `sink` the matches that start at `own_from` or
+/// later. Offsets count from the reader's start; lines and columns say nothing. Returns the bytes read.
+pub(super) fn scan_piece(
+    worker: &mut Worker<'_>,
+    reader: impl Read,
+    own_from: usize,
+    target: Target<'_>,
+    sink: &mut dyn FnMut(Found),
+) -> (u64, io::Result<()>) {
+    let mut buffer = std::mem::take(&mut worker.buffer);
+    buffer.clear();
+    let mut reader = CountingReader { inner: reader, bytes: 0 };
+    let result = Windows { worker, target, sink }.run_from(&mut reader, &mut buffer, Origin::Same, own_from);
+    worker.buffer = buffer;
+    (reader.bytes, result)
 }
 
 struct Windows<'w, 'e, 's> {
@@ -108,10 +136,20 @@ impl Windows<'_, '_, '_> {
     /// Each start of a match belongs to exactly one window: the one in which it has at least the rules' reach on both
     /// sides, or as much as there is.
     fn run(&mut self, reader: &mut dyn Read, buffer: &mut Vec<u8>, origin: Origin) -> io::Result<()> {
+        self.run_from(reader, buffer, origin, 0)
+    }
+
+    /// [`Windows::run`] without the matches that start before `own_from`.
+    fn run_from(
+        &mut self,
+        reader: &mut dyn Read,
+        buffer: &mut Vec<u8>,
+        origin: Origin,
+        mut own_from: usize,
+    ) -> io::Result<()> {
         let reach = self.worker.engine.reach().max(1);
         let size = WINDOW.max(reach.saturating_mul(8));
         let mut cursor = Cursor::new(origin);
-        let mut own_from = 0;
         loop {
             let at_end = match fill(reader, buffer, size) {
                 Ok(at_end) => at_end,
@@ -144,7 +182,7 @@ impl Windows<'_, '_, '_> {
 }
 
 /// The nearest position at or before `at` that is no UTF-8 continuation byte.
-fn boundary(text: &[u8], at: usize) -> usize {
+pub(super) fn boundary(text: &[u8], at: usize) -> usize {
     (at.saturating_sub(3)..=at).rev().find(|&at| text[at] & 0xc0 != 0x80).unwrap_or(at)
 }
 
@@ -153,6 +191,24 @@ fn fill(reader: &mut dyn Read, buffer: &mut Vec<u8>, size: usize) -> io::Result<
     let wanted = size.saturating_sub(buffer.len());
     let read = reader.take(wanted as u64).read_to_end(buffer)?;
     Ok(read < wanted)
+}
+
+/// [`fill`] for the first window of what is thought to have `size` bytes.
+fn fill_first(reader: &mut dyn Read, buffer: &mut Vec<u8>, size: u64) -> io::Result<bool> {
+    match usize::try_from(size) {
+        Ok(size) if (1..WINDOW).contains(&size) => {
+            buffer.resize(size + 1, 0);
+            let read = reader.read(buffer);
+            buffer.truncate(*read.as_ref().unwrap_or(&0));
+            match read {
+                // A file that ends where it is said to end.
+                Ok(read) if read == size => Ok(true),
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+                _ => fill(reader, buffer, WINDOW),
+            }
+        }
+        _ => fill(reader, buffer, WINDOW),
+    }
 }
 
 struct CountingReader<R> {

@@ -1,4 +1,8 @@
+mod large;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::fs::FileType;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -7,7 +11,8 @@ use bstr::ByteSlice as _;
 use custody_contract::{Coverage, SkipReason, Surface};
 use ignore::{ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 
-use super::file::{scan_file, unreadable};
+use self::large::Large;
+use super::file::{open, record_result, scan_open, scan_other, unreadable};
 use super::{ScanOptions, Source, SourceError, Worker, escape, repository};
 use crate::collect::Collector;
 use crate::engine::Engine;
@@ -98,13 +103,14 @@ impl Source for TreeSource<'_> {
             root: &root,
             hasher: RandomState::new(),
             seen: Mutex::default(),
+            large: Mutex::default(),
             done: Mutex::default(),
         };
-        if !root.is_dir() {
-            let mut scan = pass.scan();
-            let name = root.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
-            scan.file(&root, &name, Only::Any);
-            drop(scan);
+        let kind =
+            root.symlink_metadata().map_err(|error| SourceError::Open { path: root.clone(), error })?.file_type();
+        if !kind.is_dir() {
+            let name = root.file_name().unwrap_or_default().as_encoded_bytes();
+            pass.scan().file(&root, name, kind, Only::Any);
             return Ok(pass.finish(collector));
         }
         let repository = repository::open(&root).ok();
@@ -144,6 +150,8 @@ struct Pass<'p> {
     hasher: RandomState,
     /// Hashes of the relative paths that were looked at, so that later walks do not look again.
     seen: Mutex<HashSet<u64>>,
+    /// Files that are searched in pieces once the walks are over.
+    large: Mutex<Vec<Large>>,
     done: Mutex<(Option<Collector>, BTreeMap<Surface, Coverage>)>,
 }
 
@@ -163,13 +171,24 @@ impl<'p> Pass<'p> {
             }
             let Ok(relative) = gix::path::from_bstr(entry.path(&index)) else { continue };
             let path = workdir.join(relative);
-            if path.starts_with(self.root) && path.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
-                scan.path(&path, Only::Any);
+            if !path.starts_with(self.root) {
+                continue;
+            }
+            match path.symlink_metadata().map(|found| found.file_type()) {
+                Ok(kind) if !kind.is_dir() => scan.path(&path, kind, Only::Any),
+                _ => {}
             }
         }
     }
 
     fn finish(self, collector: &mut Collector) -> Vec<Coverage> {
+        let large = std::mem::take(&mut *self.large.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        if !large.is_empty() {
+            let mut scan = self.scan();
+            for (file, outcome) in large::search(&large, self.engine, self.options.thread_count()) {
+                scan.large(file, outcome);
+            }
+        }
         let (found, mut accounts) = self.done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(found) = found {
             collector.merge(found);
@@ -190,14 +209,16 @@ struct Scan<'p> {
 }
 
 impl Scan<'_> {
-    fn path(&mut self, path: &Path, only: Only) {
+    fn path(&mut self, path: &Path, kind: FileType, only: Only) {
         let relative = path.strip_prefix(self.pass.root).unwrap_or(path).as_os_str().as_encoded_bytes();
-        let relative =
-            if std::path::MAIN_SEPARATOR == '/' { relative.to_vec() } else { relative.replace([b'\\'], b"/") };
-        self.file(path, &relative, only);
+        let relative = match std::path::MAIN_SEPARATOR {
+            '/' => Cow::Borrowed(relative),
+            _ => Cow::Owned(relative.replace([b'\\'], b"/")),
+        };
+        self.file(path, &relative, kind, only);
     }
 
-    fn file(&mut self, path: &Path, relative: &[u8], only: Only) {
+    fn file(&mut self, path: &Path, relative: &[u8], kind: FileType, only: Only) {
         let source = self.pass.source;
         let text = relative.to_str_lossy();
         let named = source.classify.and_then(|classify| classify(&text));
@@ -211,9 +232,29 @@ impl Scan<'_> {
         let name = worker.name(relative, surface);
         match source.exclude.and_then(|exclude| exclude(&text)) {
             Some(reason) => account.record_skipped(name, SkipReason::ExcludedByContract { reason }),
-            None => scan_file(worker, path, &name, account),
+            None if !kind.is_file() => scan_other(worker, path, &name, kind, account),
+            None => match open(path) {
+                Ok(mut opened) => match Large::of(&mut opened, path, &name, surface, self.pass.options) {
+                    Some(large) => {
+                        return self.pass.large.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(large);
+                    }
+                    None => scan_open(worker, opened, &name, account),
+                },
+                Err(error) => account.record_skipped(name, unreadable(&error)),
+            },
         }
         self.pass.options.advance(surface, 1, account.bytes - bytes_before);
+    }
+
+    /// Enters a file that was searched in pieces.
+    fn large(&mut self, file: &Large, outcome: large::Outcome) {
+        let account = self.accounts.entry(file.surface).or_insert_with(|| Coverage::new(file.surface, "files"));
+        let Some(worker) = &mut self.worker else { return };
+        for found in outcome.found {
+            worker.add(found, file.surface, &file.name);
+        }
+        record_result(outcome.scanned, outcome.result, &file.name, account);
+        self.pass.options.advance(file.surface, 1, outcome.scanned.bytes);
     }
 
     fn is_first(&self, relative: &[u8]) -> bool {
@@ -272,8 +313,10 @@ struct Visit<'p> {
 impl ParallelVisitor for Visit<'_> {
     fn visit(&mut self, entry: Result<ignore::DirEntry, ignore::Error>) -> WalkState {
         match entry {
-            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => {}
-            Ok(entry) => self.scan.path(entry.path(), self.only),
+            Ok(entry) => match entry.file_type() {
+                Some(kind) if !kind.is_dir() => self.scan.path(entry.path(), kind, self.only),
+                _ => {}
+            },
             Err(error) => self.scan.failed(&error),
         }
         WalkState::Continue
