@@ -1,13 +1,11 @@
 //! What a scan is held to: contract, rules, baseline, waivers and inline allowances, and who may have written them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use custody_contract::{
-    Contract, Decision, Diagnostic, Finding, FindingStatus, Fingerprint, Place, Report, Severity, Surface,
-};
+use custody_contract::{Contract, Decision, Diagnostic, Finding, FindingStatus, Place, Report, Severity};
+use custody_gate::{AllowancesOf, settle_allowances};
 use custody_scan::baseline::Baseline;
-use custody_scan::engine::{Engine, Input, Scratch};
+use custody_scan::engine::Engine;
 use custody_scan::source::BaseTree;
 
 use crate::context::{InForce, today};
@@ -98,10 +96,13 @@ impl Scope {
 
     /// Sets each finding's status by inline allowances, baseline and waivers.
     pub fn judge(&self, findings: &mut [Finding], baseline: &Baseline) {
-        match &self.trust {
-            Trust::WorkingTree => {}
-            Trust::Nobody => settle(findings, &BTreeMap::new()),
-            Trust::Base(base) => settle(findings, &trusted(findings, &self.engine, base)),
+        let of = match &self.trust {
+            Trust::WorkingTree => None,
+            Trust::Nobody => Some(AllowancesOf::Nobody),
+            Trust::Base(base) => Some(AllowancesOf::Base(base)),
+        };
+        if let Some(of) = of {
+            settle_allowances(findings, &self.engine, of);
         }
         judge(findings, baseline, &self.in_force);
     }
@@ -131,53 +132,6 @@ pub fn judge(findings: &mut [Finding], baseline: &Baseline, in_force: &InForce) 
         if let Some(waiver) = waiver {
             finding.status = FindingStatus::Waived { waiver: waiver.id.clone() };
         }
-    }
-}
-
-type Allowances = BTreeMap<(String, Fingerprint), String>;
-
-/// What the base's own files allow: reason by path and secret. A file that allows the secret in one place only does not.
-fn trusted(findings: &[Finding], engine: &Engine, base: &BaseTree) -> Allowances {
-    let is_candidate = |f: &&Finding| f.occurrences.iter().any(|o| o.allowed.is_some());
-    let paths: BTreeSet<&str> =
-        findings.iter().filter(is_candidate).flat_map(|f| f.occurrences.iter().map(|o| o.path.as_str())).collect();
-    let mut trusted = BTreeMap::new();
-    let mut scratch = Scratch::default();
-    for path in paths {
-        // What cannot be read at the base allows nothing.
-        let Ok(Some(content)) = base.read(path) else { continue };
-        let mut matches = Vec::new();
-        engine.scan(&mut scratch, &Input::new(&content, Some(path), Surface::WorkingTree), &mut matches);
-        let open: BTreeSet<Fingerprint> =
-            matches.iter().filter(|m| m.allowed.is_none()).map(|m| m.fingerprint).collect();
-        for matched in matches {
-            if let Some(reason) = matched.allowed.filter(|_| !open.contains(&matched.fingerprint)) {
-                trusted.insert((path.to_owned(), matched.fingerprint), reason);
-            }
-        }
-    }
-    trusted
-}
-
-/// Lets only trusted allowances count, as the gate does.
-fn settle(findings: &mut [Finding], trusted: &Allowances) {
-    for finding in findings {
-        for occurrence in &mut finding.occurrences {
-            let reason = trusted.get(&(occurrence.path.clone(), finding.fingerprint));
-            match (&occurrence.allowed, reason) {
-                (None, Some(reason)) if occurrence.surface == Surface::History => {
-                    occurrence.allowed = Some(reason.clone());
-                }
-                (Some(_), None) => occurrence.allowed = None,
-                _ => {}
-            }
-        }
-        let all = finding.occurrences.iter().all(|o| o.allowed.is_some());
-        let reason = finding.occurrences.first().and_then(|o| o.allowed.clone());
-        finding.status = match reason {
-            Some(reason) if all => FindingStatus::Allowed { reason },
-            _ => FindingStatus::Open,
-        };
     }
 }
 

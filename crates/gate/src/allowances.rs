@@ -12,12 +12,25 @@ use custody_contract::{Diagnostic, Finding, FindingStatus, Fingerprint, Place, S
 use custody_scan::engine::{Engine, Input, Scratch};
 use custody_scan::source::BaseTree;
 
+/// Whose inline allowances count.
+#[derive(Clone, Copy)]
+pub enum AllowancesOf<'a> {
+    /// The files' own: nothing is measured against a base.
+    Files,
+    /// Those of a revision that the change cannot have written.
+    Base(&'a BaseTree),
+    /// Nobody's: there is no such revision.
+    Nobody,
+}
+
 /// Decides which allowances count, and sets the findings' status by them. Returns what the change added.
-pub(crate) fn settle(findings: &mut [Finding], engine: &Engine, base: Option<&BaseTree>) -> Vec<Diagnostic> {
-    let trusted = match base {
-        Some(base) => Trusted::of_base(findings, engine, base),
-        None => Trusted::of_tree(findings),
+pub fn settle_allowances(findings: &mut [Finding], engine: &Engine, of: AllowancesOf<'_>) -> Vec<Diagnostic> {
+    let trusted = match of {
+        AllowancesOf::Base(base) => Trusted::of_base(findings, engine, base),
+        AllowancesOf::Files => Trusted::of_tree(findings),
+        AllowancesOf::Nobody => Trusted(BTreeMap::new()),
     };
+    let is_guarded = !matches!(of, AllowancesOf::Files);
     let mut added = Vec::new();
     for finding in findings {
         for occurrence in &mut finding.occurrences {
@@ -26,7 +39,7 @@ pub(crate) fn settle(findings: &mut [Finding], engine: &Engine, base: Option<&Ba
             match (&occurrence.allowed, reason) {
                 (Some(_), Some(_)) => {}
                 (None, Some(reason)) if in_history => occurrence.allowed = Some(reason.to_owned()),
-                (Some(_), None) if base.is_some() => {
+                (Some(_), None) if is_guarded => {
                     occurrence.allowed = None;
                     if !in_history {
                         added.push(added_here(finding.rule.as_ref(), &occurrence.path, occurrence.line));

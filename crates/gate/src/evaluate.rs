@@ -9,13 +9,14 @@ use custody_contract::{
     CredentialRef, Evaluation, Finding, Fingerprint, Place, Report, ReportKind, Severity, Surface, Tool,
 };
 
+use crate::allowances::{AllowancesOf, settle_allowances};
 use crate::base::Base;
 use crate::decision::{Judged, decide, judge};
 use crate::input::{GateError, GateInput};
 use crate::parts::{EnvPart, merge_findings};
 use crate::search::{HistorySeen, search};
 use crate::surfaces::{Seen, bearing};
-use crate::{allowances, billing, changes, cred, env, rotation, validation, waivers};
+use crate::{billing, changes, cred, env, rotation, validation, waivers};
 
 /// Evaluates every clause and decides.
 ///
@@ -43,7 +44,8 @@ pub(crate) fn evaluate_parts(
     let mut searched = search(input)?;
     let mut findings = std::mem::take(&mut searched.findings);
     merge_findings(&mut findings, std::mem::take(&mut billing.findings));
-    diagnostics.extend(allowances::settle(&mut findings, input.engine, input.base.map(Base::in_force)));
+    let of = input.base.map_or(AllowancesOf::Files, |base| AllowancesOf::Base(base.in_force()));
+    diagnostics.extend(settle_allowances(&mut findings, input.engine, of));
     let mut used = BTreeSet::new();
     let accepted = waivers::read_baseline(&input.contract.baseline, input.base.map(Base::in_force), input.tree);
     diagnostics.extend(waivers::apply(input, &accepted.baseline, &mut findings, &mut used));

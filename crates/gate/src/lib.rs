@@ -26,6 +26,7 @@ mod tests;
 mod validation;
 mod waivers;
 
+pub use allowances::{AllowancesOf, settle_allowances};
 pub use base::{Base, BaseSpec, Reach, ci_system, detect_base, open_base};
 pub use decision::{Judged, decide, judge};
 pub use evaluate::evaluate;

@@ -157,16 +157,16 @@ impl Prefilter {
 
 /// Entries by their gram.
 struct Grams {
-    slots: Box<[u16]>,
+    slots: Box<[u32]>,
     entries: Box<[Entry]>,
 }
 
 impl Grams {
-    const NONE: u16 = u16::MAX;
+    const NONE: u32 = u32::MAX;
 
     fn new(mut entries: Vec<Entry>) -> Self {
         entries.sort_unstable();
-        let mut slots = vec![Self::NONE; (entries.len() * 4).next_power_of_two().min(1 << 16)];
+        let mut slots = vec![Self::NONE; (entries.len() * 4).next_power_of_two()];
         let mask = slots.len() - 1;
         for (at, entry) in entries.iter().enumerate() {
             if at > 0 && entries[at - 1].gram == entry.gram {
@@ -176,7 +176,7 @@ impl Grams {
             while slots[slot] != Self::NONE {
                 slot = (slot + 1) & mask;
             }
-            slots[slot] = u16::try_from(at).expect("fewer than 65,535 keywords");
+            slots[slot] = u32::try_from(at).unwrap_or(Self::NONE);
         }
         Grams { slots: slots.into(), entries: entries.into() }
     }
@@ -193,7 +193,7 @@ impl Grams {
         let mask = self.slots.len() - 1;
         let mut slot = Self::slot(gram) & mask;
         while self.slots[slot] != Self::NONE {
-            let rest = &self.entries[usize::from(self.slots[slot])..];
+            let rest = &self.entries[self.slots[slot] as usize..];
             if rest[0].gram == gram {
                 let count = rest.iter().take_while(|entry| entry.gram == gram).count();
                 return &rest[..count];
@@ -272,6 +272,20 @@ mod tests {
             .collect();
         hits.sort_unstable();
         hits
+    }
+
+    #[test]
+    fn a_hundred_thousand_keywords_are_no_harm() {
+        let words: Vec<String> = (0..100_000).map(|number| format!("'w{number:05}x'")).collect();
+        let rules = format!(
+            "provider = 'p'\nname = 'P'\n[[rule]]\nid = 'many'\nname = 'n'\nseverity = 'low'\nwhy = 'w'\n\
+             pattern = 'w[0-9]{{5}}x'\nkeywords = [{}]\nreferences = []\nremedy = 'r'\nexamples = []\nnegatives = []\n",
+            words.join(",")
+        );
+        let prefilter = Prefilter::new(&RuleSet::from_toml(&rules, "many.toml").expect("sound"));
+        let mut hits = Vec::new();
+        prefilter.search(b"a w77777x b", 0..11, &mut hits);
+        assert_eq!(hits.iter().map(|hit| hit.at).collect::<Vec<_>>(), [2]);
     }
 
     proptest! {
