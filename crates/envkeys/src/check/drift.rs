@@ -83,11 +83,19 @@ fn code(context: &Context<'_>, evaluation: &mut Evaluation) {
     evaluation.saw("code", format!("{} files, {} keys read", survey.code_files, reads.clone().count()));
     let in_templates: BTreeSet<&str> =
         survey.templates.iter().flat_map(|f| f.document.entries()).map(|e| e.key.as_str()).collect();
-    let missing: Vec<_> = reads.filter(|(name, _)| !in_templates.contains(name.as_str())).collect();
+    // Where there is no template, the contract is where a key is declared.
+    let is_declared = |name: &str| context.key(name).is_some();
+    let suffices = |name: &str| survey.templates.is_empty() && is_declared(name);
+    let missing: Vec<_> = reads.filter(|(name, _)| !in_templates.contains(name.as_str()) && !suffices(name)).collect();
     for (name, place) in missing.iter().take(MAX_NAMED) {
         let problem = Diagnostic::warning(CODE, format!("code reads {name}, and no template declares it"));
         let problem = problem.at((*place).clone()).why("whoever sets up an environment has to know of it");
-        evaluation.problems.push(problem.fix(format!("add {name}= to the template, or declare it in custody.toml")));
+        let fix = match (survey.templates.is_empty(), is_declared(name)) {
+            (true, _) => format!("declare it in custody.toml, or write a template with {name}="),
+            (false, false) => format!("declare it in custody.toml, and add {name}= to the template"),
+            (false, true) => format!("add {name}= to the template"),
+        };
+        evaluation.problems.push(problem.fix(fix));
     }
     if missing.len() > MAX_NAMED {
         let names: Vec<&str> = missing[MAX_NAMED..].iter().map(|(n, _)| n.as_str()).collect();

@@ -193,6 +193,14 @@ fn optional_keys_are_valid_and_consistent() {
 }
 
 #[test]
+fn without_a_template_the_contract_declares_keys() {
+    let code = "const a = process.env.FICECAL_API_BASE, b = process.env.UNKNOWN;\n";
+    let warnings = at_level(&run(Environment::Local, &[("src/a.ts", code)]).env2, Level::Warning);
+    assert!(warnings.iter().any(|w| w.contains("code reads UNKNOWN")), "{warnings:?}");
+    assert!(!warnings.iter().any(|w| w.contains("code reads FICECAL_API_BASE")), "{warnings:?}");
+}
+
+#[test]
 fn drift_is_reported_in_both_directions() {
     let local = format!("{LOCAL}EXTRA=1\n");
     let code = "const a = process.env.FICECAL_API_BASE, b = process.env.UNKNOWN, c = process.env.PATH;\n";
