@@ -3,8 +3,14 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-const LAYERS: [&[&str]; 5] =
-    [&["contract"], &["scan", "envkeys"], &["rotation", "incident", "billing"], &["gate", "report"], &["custody"]];
+const LAYERS: [&[&str]; 6] = [
+    &["contract"],
+    &["scan", "envkeys", "audit"],
+    &["credential"],
+    &["rotation", "incident", "billing"],
+    &["gate", "report"],
+    &["custody"],
+];
 
 #[test]
 fn a_crate_depends_only_on_layers_below_its_own() {

@@ -1,0 +1,122 @@
+//! The port to secret managers: one trait, one file a backend.
+
+mod error;
+
+use std::time::Duration;
+
+use custody_contract::CredentialRef;
+use jiff::Timestamp;
+
+use crate::SecretValue;
+
+pub use error::{BackendError, ErrorKind};
+
+/// Which version of a secret is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum VersionRequest {
+    /// The one in force. Backends with stages ask for it explicitly (`AWSCURRENT`).
+    #[default]
+    Current,
+    /// The one before it, where the backend keeps it.
+    Previous,
+    /// The one with this name or number, as the backend writes it.
+    Exact(String),
+}
+
+/// One secret that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReadRequest {
+    /// The reference that is being resolved; errors and audit records name it.
+    pub reference: CredentialRef,
+    /// Where it lies, in the backend's own notation, with an optional `#field`: `kv/finops/aws#access_key`.
+    pub location: String,
+    /// Which version.
+    pub version: VersionRequest,
+}
+
+/// A secret and what is known of it.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The material.
+    pub value: SecretValue,
+    /// What is known of it besides.
+    pub metadata: Metadata,
+}
+
+/// What may be said of a secret: nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Metadata {
+    /// Name or number of the version, as the backend writes it.
+    pub version: Option<String>,
+    /// When this version was made.
+    pub created: Option<Timestamp>,
+    /// When it stops being valid.
+    pub expires: Option<Timestamp>,
+    /// The lease, for dynamic credentials.
+    pub lease: Option<Lease>,
+}
+
+/// A credential that was made for this caller and ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The backend's id of it. An id is context that would help someone to use the credential (ROT-2): keep it out of
+    /// reports.
+    pub id: String,
+    /// How long it is valid from when it was given.
+    pub duration: Duration,
+    /// Whether it can be extended.
+    pub is_renewable: bool,
+}
+
+/// What a backend can do beyond reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    /// [`Backend::write`] works.
+    pub write: bool,
+    /// [`Backend::list`] works.
+    pub list: bool,
+    /// Versions other than the current one can be asked for.
+    pub versions: bool,
+    /// Several secrets are read in one exchange.
+    pub batch: bool,
+}
+
+/// A secret manager. Implementations are safe to use from several threads at once.
+pub trait Backend: Send + Sync {
+    /// Its name in the contract file, in `FICECAL_CREDENTIALS_BACKEND` and in messages.
+    fn name(&self) -> &'static str;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Reads secrets: one answer for each request, in their order.
+    ///
+    /// Each answer stands for itself: that one secret is missing says nothing of the others.
+    fn read(&self, requests: &[ReadRequest]) -> Vec<Result<Resolved, BackendError>>;
+
+    /// What is known of a secret without reading its value, where the backend can tell.
+    ///
+    /// # Errors
+    /// As for reading; [`ErrorKind::Unsupported`] where it can only be told by reading.
+    fn describe(&self, request: &ReadRequest) -> Result<Metadata, BackendError> {
+        Err(BackendError::unsupported(self.name(), &request.reference, "describe a secret without reading it"))
+    }
+
+    /// Writes a new version; the answer tells which one it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the backend is only read.
+    fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
+        let _ = value;
+        Err(BackendError::unsupported(self.name(), &request.reference, "write"))
+    }
+
+    /// The locations below a prefix, in the notation of [`ReadRequest::location`].
+    ///
+    /// # Errors
+    /// `None` where the backend cannot list; else as for reading.
+    fn list(&self, prefix: &str) -> Option<Result<Vec<String>, BackendError>> {
+        let _ = prefix;
+        None
+    }
+}
