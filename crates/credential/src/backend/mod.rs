@@ -1,6 +1,10 @@
 //! The port to secret managers: one trait, one file a backend.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+pub mod environment;
 mod error;
+mod field;
 
 use std::time::Duration;
 
@@ -10,6 +14,7 @@ use jiff::Timestamp;
 use crate::SecretValue;
 
 pub use error::{BackendError, ErrorKind};
+pub use field::{FieldError, select_field, split_location};
 
 /// Which version of a secret is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -88,6 +93,12 @@ pub trait Backend: Send + Sync {
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// Where a reference lies for which the contract names no location, in the notation of [`ReadRequest::location`]
+    /// and without the prefix of the settings: by default the reference's path, `provider/scope…/access`.
+    fn default_location(&self, reference: &CredentialRef) -> String {
+        reference.as_str()[CredentialRef::SCHEME.len()..].to_owned()
+    }
 
     /// Reads secrets: one answer for each request, in their order.
     ///
