@@ -29,6 +29,7 @@ pub mod backend;
 mod context;
 mod plan;
 mod process;
+mod program;
 mod registry;
 mod resolve;
 mod secret;

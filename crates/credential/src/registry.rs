@@ -1,6 +1,6 @@
 //! The one list of backends: adding one touches its file and this list.
 
-use crate::backend::Backend;
+use crate::backend::{self, Backend};
 use crate::setup::{ConfigError, Setup, closest};
 
 /// A kind of backend.
@@ -17,7 +17,13 @@ pub struct BackendKind {
 }
 
 /// All kinds.
-pub static KINDS: &[BackendKind] = &[crate::backend::environment::KIND];
+pub static KINDS: &[BackendKind] = &[
+    backend::embedded::KIND,
+    backend::environment::KIND,
+    backend::file::KIND,
+    backend::file::SYSTEMD_KIND,
+    backend::exec::KIND,
+];
 
 /// The kind of a name or alias.
 pub fn kind(name: &str) -> Option<&'static BackendKind> {

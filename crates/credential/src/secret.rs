@@ -98,6 +98,11 @@ impl SecretValue {
         self.0.as_slice()
     }
 
+    /// The bytes themselves, to be changed in place.
+    pub(crate) fn expose_mut(&mut self) -> &mut [u8] {
+        self.0.as_mut_slice()
+    }
+
     /// The bytes as text, where they are UTF-8.
     pub fn expose_str(&self) -> Option<&str> {
         std::str::from_utf8(self.expose()).ok()

@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Fields {
 }
 
 /// A JSON string's text; other JSON as it is. The parser has checked it, so malformed escapes do not occur.
-fn unquoted(json: &str) -> SecretValue {
+pub(super) fn unquoted(json: &str) -> SecretValue {
     let Some(body) = json.strip_prefix('"').and_then(|j| j.strip_suffix('"')) else {
         return SecretValue::copy_of(json.as_bytes());
     };

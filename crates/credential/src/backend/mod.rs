@@ -1,10 +1,14 @@
 //! The port to secret managers: one trait, one file a backend.
 
+mod age_files;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+pub mod embedded;
 pub mod environment;
 mod error;
+pub mod exec;
 mod field;
+pub mod file;
 
 use std::time::Duration;
 
