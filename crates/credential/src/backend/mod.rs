@@ -9,6 +9,13 @@ mod error;
 pub mod exec;
 mod field;
 pub mod file;
+mod fault;
+pub mod http;
+pub(crate) mod json;
+pub(crate) mod location;
+pub mod openbao;
+pub(crate) mod parallel;
+mod variables;
 
 use std::time::Duration;
 
@@ -19,6 +26,8 @@ use crate::SecretValue;
 
 pub use error::{BackendError, ErrorKind};
 pub use field::{FieldError, select_field, split_location};
+pub use fault::Fault;
+pub use variables::Variables;
 
 /// Which version of a secret is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -124,6 +133,33 @@ pub trait Backend: Send + Sync {
     fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
         let _ = value;
         Err(BackendError::unsupported(self.name(), &request.reference, "write"))
+    }
+
+    /// Extends a lease; the answer is the lease as it is then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where nothing is leased; [`ErrorKind::NotFound`] where it has ended.
+    fn renew(&self, reference: &CredentialRef, lease: &Lease) -> Result<Lease, BackendError> {
+        let _ = lease;
+        Err(BackendError::unsupported(self.name(), reference, "extend a lease"))
+    }
+
+    /// Ends a lease before its time: the credential stops working.
+    ///
+    /// # Errors
+    /// As for [`Backend::renew`]; a lease that has ended already is no error.
+    fn revoke(&self, reference: &CredentialRef, lease: &Lease) -> Result<(), BackendError> {
+        let _ = lease;
+        Err(BackendError::unsupported(self.name(), reference, "end a lease"))
+    }
+
+    /// Gives back what the backend took for itself, such as the token of its login and the leases under it. Called once,
+    /// when nothing that was resolved is used any more.
+    ///
+    /// # Errors
+    /// As for reading; what is left then ends by its own time.
+    fn end(&self) -> Result<(), BackendError> {
+        Ok(())
     }
 
     /// The locations below a prefix, in the notation of [`ReadRequest::location`].
