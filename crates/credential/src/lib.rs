@@ -4,6 +4,8 @@
 //! a [`SecretValue`] at run time, read-only, from a secret manager (ENV-4), in the process that needs it.
 
 pub mod backend;
+pub mod inject;
+pub mod mask;
 mod secret;
 
 pub use secret::SecretValue;
