@@ -134,10 +134,25 @@ impl Form {
         }
     }
 
-    /// From how many bytes of the value on a beginning of it is treated as the value: at most 7 bytes, and less than
-    /// half of it, are ever let through.
+    /// From how many bytes of the value on a beginning of it is treated as the value: at most 6 bytes (and the first of
+    /// an escape) are ever let through, of values below 14 bytes less than half, and never fewer than 3, which may stand
+    /// anywhere.
     pub fn telling(&self) -> u32 {
-        (self.length / 2).clamp(1, 8)
+        (self.length / 2).clamp(4, 7)
+    }
+
+    /// Whether output that begins with these bytes, one or two, may match.
+    pub fn may_begin(&self, vault: &Vault, bytes: &[u8]) -> bool {
+        let moves = self.moves(vault, self.first, bytes);
+        let goes_on = |&(symbols, length): &(u32, u32)| {
+            let rest = bytes.get(length as usize..).unwrap_or(&[]);
+            let next = self.first + symbols;
+            rest.is_empty() || next >= self.symbols() || {
+                let moves = self.moves(vault, next, rest);
+                moves.is_short || !moves.as_slice().is_empty()
+            }
+        };
+        moves.is_short || moves.as_slice().iter().any(goes_on)
     }
 
     /// Follows the form through output from `points` on.

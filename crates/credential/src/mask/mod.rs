@@ -17,7 +17,7 @@ mod tests;
 mod vault;
 
 use derive::derive;
-use form::{Form, Outcome, Output, Shape};
+use form::{Form, Shape};
 use vault::Vault;
 
 pub use form::Writing;
@@ -120,10 +120,7 @@ impl Masker {
         let mut pairs = Vec::<(u16, u32)>::new();
         for (index, form) in self.forms.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let begins = |bytes: &[u8]| {
-                let output = Output { bytes, base: 0 };
-                form.follow(&self.vault, &[(form.first, 0)], output) != Outcome::Dead
-            };
+            let begins = |bytes: &[u8]| form.may_begin(&self.vault, bytes);
             for first in (0..=255u8).filter(|&b| begins(&[b])) {
                 self.firsts[usize::from(first)] = true;
                 let seconds = (0..=255u8).filter(|&b| begins(&[first, b]));

@@ -22,7 +22,7 @@ pub struct Leak {
 ///
 /// Bytes are handed on as soon as they can be no part of a value. What might become one is held: the caller asks
 /// [`MaskStream::is_holding`], and calls [`MaskStream::release`] when it has waited long enough (50 ms in `custody run`).
-/// Then a beginning of up to 7 bytes (and less than half of the value) is let through, since so little may be anything;
+/// Then a beginning of up to 6 bytes (of values below 14 bytes less than half, or 3) is let through, since so little may be anything;
 /// a longer one is masked. Either way the rest of the value is masked when it comes.
 #[derive(Debug)]
 pub struct MaskStream<'m> {
