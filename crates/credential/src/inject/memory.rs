@@ -14,7 +14,6 @@ use zeroize::Zeroize as _;
 /// kept without it: they are overwritten all the same.
 pub struct LockedBytes {
     place: Place,
-    is_locked: bool,
 }
 
 enum Place {
@@ -33,26 +32,21 @@ impl LockedBytes {
     pub fn new(length: usize) -> Self {
         const PAGE: usize = 4096;
         let Some(mapped) = NonZeroUsize::new(length.div_ceil(PAGE) * PAGE) else {
-            return LockedBytes { place: Place::Heap(Vec::new()), is_locked: true };
+            return LockedBytes { place: Place::Heap(Vec::new()) };
         };
         // Safety: a new private anonymous mapping at an address that the kernel chooses aliases nothing.
         let pages = unsafe {
             mmap_anonymous(None, mapped, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE)
         };
         let Ok(start) = pages else {
-            return LockedBytes { place: Place::Heap(vec![0; length]), is_locked: false };
+            return LockedBytes { place: Place::Heap(vec![0; length]) };
         };
         // Safety: the range is exactly the mapping made above; neither call changes what it holds.
-        let is_locked = unsafe {
+        unsafe {
             let _ = madvise(start, mapped.get(), MmapAdvise::MADV_DONTDUMP);
-            mlock(start, mapped.get()).is_ok()
-        };
-        LockedBytes { place: Place::Pages(start.cast(), length, mapped), is_locked }
-    }
-
-    /// Whether the pages cannot be written to swap.
-    pub fn is_locked(&self) -> bool {
-        self.is_locked
+            let _ = mlock(start, mapped.get());
+        }
+        LockedBytes { place: Place::Pages(start.cast(), length, mapped) }
     }
 
     /// The bytes.

@@ -16,6 +16,8 @@ mod stream;
 mod tests;
 mod vault;
 
+use std::sync::Arc;
+
 use derive::derive;
 use form::{Form, Shape};
 use vault::Vault;
@@ -49,7 +51,7 @@ impl Masker {
     ///
     /// # Errors
     /// Where the system gives no random bytes.
-    pub fn new(values: &[&SecretValue]) -> Result<Masker, NoRandom> {
+    pub fn new(values: &[&SecretValue]) -> Result<Arc<Masker>, NoRandom> {
         let (mut bytes, mut settings) = (Vec::<Vec<u8>>::new(), Vec::new());
         let mut owners = Vec::<Vec<usize>>::new();
         let mut unmasked = Vec::new();
@@ -97,7 +99,7 @@ impl Masker {
             unmasked,
         };
         masker.index();
-        Ok(masker)
+        Ok(Arc::new(masker))
     }
 
     /// The values that are too short to be masked.
@@ -111,8 +113,8 @@ impl Masker {
     }
 
     /// A stream to mask.
-    pub fn stream(&self) -> MaskStream<'_> {
-        MaskStream::new(self)
+    pub fn stream(self: &Arc<Self>) -> MaskStream {
+        MaskStream::new(Arc::clone(self))
     }
 
     /// Finds out with which bytes each form may begin, by asking the form.

@@ -196,7 +196,7 @@ fn entity(byte: u8, wide: Wide, output: &[u8], moves: &mut Moves) {
         moves.try_text(output, 0, named, 1);
     }
     let (code, length) = wide.map_or((u32::from(byte), 1), |(c, length)| (u32::from(c), length));
-    if wide.is_none() && !byte.is_ascii() {
+    if wide.is_none() && !byte.is_ascii() || output.get(1).is_some_and(|&b| b != b'#') {
         return;
     }
     for text in [format!("&#{code};"), format!("&#x{code:x};"), format!("&#0{code};"), format!("&#x0{code:x};")] {

@@ -1,5 +1,7 @@
 //! One stream of output, masked as it comes.
 
+use std::sync::Arc;
+
 use super::form::{Outcome, Output, Point};
 use super::{MARK, Masker, Writing};
 
@@ -25,8 +27,8 @@ pub struct Leak {
 /// Then a beginning of up to 6 bytes (of values below 14 bytes less than half, or 3) is let through, since so little may be anything;
 /// a longer one is masked. Either way the rest of the value is masked when it comes.
 #[derive(Debug)]
-pub struct MaskStream<'m> {
-    masker: &'m Masker,
+pub struct MaskStream {
+    masker: Arc<Masker>,
     /// The output from `base` on.
     buffer: Vec<u8>,
     /// Place of the buffer's first byte in the stream; all that is called a place below counts from the stream's start.
@@ -71,8 +73,8 @@ struct Found {
 /// More leaks are counted, not listed.
 const MOST_LEAKS: usize = 256;
 
-impl<'m> MaskStream<'m> {
-    pub(super) fn new(masker: &'m Masker) -> Self {
+impl MaskStream {
+    pub(super) fn new(masker: Arc<Masker>) -> Self {
         MaskStream {
             masker,
             buffer: Vec::new(),
@@ -151,7 +153,7 @@ impl<'m> MaskStream<'m> {
 
     /// Follows the open forms through what has come.
     fn advance(&mut self) {
-        let masker = self.masker;
+        let masker = Arc::clone(&self.masker);
         let output = Output { bytes: &self.buffer, base: self.base };
         let (handed, found) = (self.handed, &mut self.found);
         self.open.retain_mut(|open| {
@@ -183,10 +185,10 @@ impl<'m> MaskStream<'m> {
 
     /// Searches for beginnings. The last byte waits for the next one, unless the stream ends with it.
     fn search(&mut self, is_last: bool) {
-        let masker = self.masker;
+        let masker = Arc::clone(&self.masker);
         let mut at = usize::try_from(self.searched - self.base).unwrap_or(usize::MAX);
         let bytes = &self.buffer[..];
-        while let Some(offset) = next_head(masker, bytes, at) {
+        while let Some(offset) = next_head(&masker, bytes, at) {
             at = offset;
             let start = self.base + at as u64;
             let head = usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
@@ -289,7 +291,7 @@ impl<'m> MaskStream<'m> {
     }
 }
 
-impl Drop for MaskStream<'_> {
+impl Drop for MaskStream {
     fn drop(&mut self) {
         self.buffer.fill(0);
     }

@@ -5,14 +5,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn masker(values: &[&[u8]]) -> Masker {
+fn masker(values: &[&[u8]]) -> Arc<Masker> {
     let values: Vec<SecretValue> = values.iter().map(|v| SecretValue::new(v.to_vec())).collect();
     Masker::new(&values.iter().collect::<Vec<_>>()).expect("random bytes")
 }
 
 /// All that comes out, when the input is cut after `cuts` bytes each, and held bytes are released after every piece if
 /// `impatient`.
-fn mask_in_pieces(masker: &Masker, input: &[u8], cuts: &[usize], impatient: bool) -> Vec<u8> {
+fn mask_in_pieces(masker: &Arc<Masker>, input: &[u8], cuts: &[usize], impatient: bool) -> Vec<u8> {
     let (mut stream, mut out, mut rest) = (masker.stream(), Vec::new(), input);
     let mut cuts = cuts.iter().cycle();
     while !rest.is_empty() {
@@ -28,7 +28,7 @@ fn mask_in_pieces(masker: &Masker, input: &[u8], cuts: &[usize], impatient: bool
     out
 }
 
-fn mask(masker: &Masker, input: &str) -> String {
+fn mask(masker: &Arc<Masker>, input: &str) -> String {
     String::from_utf8_lossy(&mask_in_pieces(masker, input.as_bytes(), &[], false)).into_owned()
 }
 
