@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::isatty;
 
+use super::ioctl::waiting_bytes;
 use super::leak::{Leaked, Secret};
 use crate::mask::{MaskStream, Masker};
 
@@ -51,14 +54,24 @@ pub struct Channel {
     pub stream: Stream,
     source: Option<File>,
     sink: OwnedFd,
-    /// Whether writing never blocks for long: a file.
-    sink_is_file: bool,
+    sink_kind: Sink,
     /// One a set of values: after a rotation old ones are still masked.
     masks: Vec<(MaskStream, Mask)>,
     pending: Vec<u8>,
     written: usize,
     hold: Duration,
     deadline: Option<Instant>,
+}
+
+/// What a channel writes to. It must not block: signals would wait.
+#[derive(Debug, Clone, Copy)]
+enum Sink {
+    /// Never blocks for long.
+    File,
+    /// Takes its capacity without blocking when it is empty.
+    Pipe { capacity: usize },
+    /// A terminal, a socket.
+    Other,
 }
 
 /// So much is read at once.
@@ -77,11 +90,21 @@ impl Channel {
     /// A channel without a source yet.
     pub fn closed(stream: Stream, sink: OwnedFd, hold: Duration) -> Channel {
         let kind = fstat(&sink).map(|s| SFlag::from_bits_truncate(s.st_mode) & SFlag::S_IFMT);
+        let sink_kind = match kind {
+            Ok(SFlag::S_IFREG) => Sink::File,
+            // /dev/null, mostly.
+            Ok(SFlag::S_IFCHR) if !isatty(&sink).unwrap_or(false) => Sink::File,
+            Ok(SFlag::S_IFIFO) => {
+                let capacity = fcntl(&sink, FcntlArg::F_GETPIPE_SZ).ok().and_then(|c| usize::try_from(c).ok());
+                Sink::Pipe { capacity: capacity.unwrap_or(ATOMIC) }
+            }
+            _ => Sink::Other,
+        };
         Channel {
             stream,
             source: None,
             sink,
-            sink_is_file: kind == Ok(SFlag::S_IFREG),
+            sink_kind,
             masks: Vec::new(),
             pending: Vec::new(),
             written: 0,
@@ -165,10 +188,7 @@ impl Channel {
 
     /// Whether there is something to read at once.
     pub fn is_readable(&self) -> bool {
-        self.source.as_ref().is_some_and(|source| {
-            let mut fds = [PollFd::new(source.as_fd(), PollFlags::POLLIN)];
-            matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..))
-        })
+        self.source.as_ref().is_some_and(|source| is_ready(source.as_fd(), PollFlags::POLLIN))
     }
 
     /// Reads no more: the rest of what is held goes out.
@@ -239,13 +259,12 @@ impl Channel {
     fn flush(&mut self) {
         while self.has_pending() {
             let rest = &self.pending[self.written..];
-            if !self.sink_is_file {
-                let mut fds = [PollFd::new(self.sink.as_fd(), PollFlags::POLLOUT)];
-                if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..)) {
-                    return;
-                }
-            }
-            let most = if self.sink_is_file { rest.len() } else { ATOMIC };
+            let most = match self.sink_kind {
+                Sink::File => rest.len(),
+                _ if !is_ready(self.sink.as_fd(), PollFlags::POLLOUT) => return,
+                Sink::Pipe { capacity } if waiting_bytes(self.sink.as_fd()) == Some(0) => capacity,
+                Sink::Pipe { .. } | Sink::Other => ATOMIC,
+            };
             match nix::unistd::write(&self.sink, &rest[..rest.len().min(most)]) {
                 Ok(count) => self.written += count,
                 Err(Errno::EINTR) => {}
@@ -261,4 +280,8 @@ impl Channel {
         }
         self.reset();
     }
+}
+
+fn is_ready(fd: BorrowedFd<'_>, flags: PollFlags) -> bool {
+    matches!(poll(&mut [PollFd::new(fd, flags)], PollTimeout::ZERO), Ok(1..))
 }

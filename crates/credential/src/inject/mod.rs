@@ -32,6 +32,7 @@ mod error;
 mod exec;
 mod files;
 mod image;
+mod ioctl;
 mod leak;
 pub(crate) mod memory;
 mod outlets;

@@ -1,17 +1,17 @@
 //! The terminal of a child whose output is masked: a pseudo-terminal in between, so that colour, width, line editing
 //! and job control stay as they are.
-#![expect(unsafe_code, reason = "the ioctls for a terminal's size; the argument stands at each block")]
 
 use std::fs::File;
 use std::io::{self, Read as _, stdin, stdout};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::libc;
-use nix::pty::{Winsize, openpty};
+use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, isatty, tcgetpgrp};
+
+use super::ioctl::{set_size, size_of};
 
 /// The user's terminal and the one that the child gets.
 #[derive(Debug)]
@@ -89,8 +89,7 @@ impl Terminal {
     /// Gives the child's terminal the size of the user's; the kernel tells the child.
     pub fn resize(&self) {
         if let Some(size) = size_of(stdout().as_fd()) {
-            // Safety: the descriptor is open, and the kernel reads a `winsize` of this frame.
-            unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+            set_size(self.master.as_fd(), size);
         }
     }
 
@@ -150,11 +149,4 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         self.disengage();
     }
-}
-
-fn size_of(terminal: BorrowedFd<'_>) -> Option<Winsize> {
-    let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // Safety: the descriptor is open, and the kernel writes a `winsize` into one of this frame.
-    let done = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
-    (done == 0).then_some(size)
 }

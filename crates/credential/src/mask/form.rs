@@ -141,8 +141,28 @@ impl Form {
         (self.length / 2).clamp(4, 7)
     }
 
+    /// The pairs of bytes with which output that matches may begin.
+    pub fn heads(&self, vault: &Vault) -> Vec<[u8; 2]> {
+        let mut heads = Vec::new();
+        for first in (0..=u8::MAX).filter(|&b| self.may_begin(vault, &[b])) {
+            // The second byte is the next symbol, or the beginning of its escape or of what may stand before it; or
+            // it goes on with the escape that the first one began.
+            let next = self.first + 1;
+            let may_follow = |b: u8| {
+                matches!(b, 0x1b | b'\n' | b' ' | b'\t' | b':' | b'-' | b',')
+                    || may_escape(b)
+                    || (may_escape(first) && (b.is_ascii_graphic() || b == b' '))
+                    || next >= self.symbols()
+                    || self.is_literal(vault, next, b)
+            };
+            let seconds = (0..=u8::MAX).filter(|&b| may_follow(b) && self.may_begin(vault, &[first, b]));
+            heads.extend(seconds.map(|second| [first, second]));
+        }
+        heads
+    }
+
     /// Whether output that begins with these bytes, one or two, may match.
-    pub fn may_begin(&self, vault: &Vault, bytes: &[u8]) -> bool {
+    fn may_begin(&self, vault: &Vault, bytes: &[u8]) -> bool {
         let moves = self.moves(vault, self.first, bytes);
         let goes_on = |&(symbols, length): &(u32, u32)| {
             let rest = bytes.get(length as usize..).unwrap_or(&[]);

@@ -122,11 +122,9 @@ impl Masker {
         let mut pairs = Vec::<(u16, u32)>::new();
         for (index, form) in self.forms.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let begins = |bytes: &[u8]| form.may_begin(&self.vault, bytes);
-            for first in (0..=255u8).filter(|&b| begins(&[b])) {
-                self.firsts[usize::from(first)] = true;
-                let seconds = (0..=255u8).filter(|&b| begins(&[first, b]));
-                pairs.extend(seconds.map(|second| (u16::from_be_bytes([first, second]), index)));
+            for head in form.heads(&self.vault) {
+                self.firsts[usize::from(head[0])] = true;
+                pairs.push((u16::from_be_bytes(head), index));
             }
         }
         pairs.sort_unstable();
