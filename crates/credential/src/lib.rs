@@ -32,6 +32,8 @@ mod process;
 mod program;
 mod registry;
 mod resolve;
+pub mod inject;
+pub mod mask;
 mod secret;
 mod setup;
 
