@@ -26,6 +26,7 @@
 mod clock;
 mod error;
 mod event;
+mod evidence;
 pub mod export;
 
 mod fingerprint;
@@ -44,11 +45,12 @@ pub use event::{
     Action, CiIdentity, Class, Event, Outcome, Principal, PrincipalKind, RecordedEvent, RequestId, Text, UnknownAction,
     UnknownClass, UnknownOutcome,
 };
+pub use evidence::{PREDICATE_TYPE, attest};
 pub use fingerprint::{Fingerprint, Fingerprinter};
 pub use format::head::HeadId;
 pub use format::{Hash, InvalidHex, Kind, LogId, PublicKey};
 pub use keys::{DirectoryKeys, KeyStore, MemoryKeys};
 pub use log::{AuditLog, Durability, Options, PruneReport, Pruning, Receipt};
 pub use medium::{Disk, Medium};
-pub use query::{Filter, Hit, InvalidReferencePattern, QuerySummary, ReferencePattern, query};
+pub use query::{Filter, Hit, InvalidReferencePattern, QuerySummary, ReferencePattern, log_id, query};
 pub use read::scan_bytes;

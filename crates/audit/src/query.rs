@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::AuditError;
 use crate::event::{Action, Class, RecordedEvent};
 use crate::format::file::{FILE_HEADER_BYTES, FileHeader};
-use crate::format::{Hash, Kind};
+use crate::format::{Hash, Kind, LogId};
 use crate::read::{Damage, DamageKind, Frame, Item, Scanner};
 use crate::verify::snapshot::{Snapshot, SnapshotFile};
 
@@ -168,6 +168,14 @@ pub fn query(
         None => reading.summary.damage("the head is gone; where the log ends cannot be told".to_owned()),
     }
     Ok(reading.summary)
+}
+
+/// Which log lies in a directory, as its head says; `None` where there is no head that holds.
+///
+/// # Errors
+/// [`AuditError::Io`] if the directory cannot be read.
+pub fn log_id(directory: &Path) -> Result<Option<LogId>, AuditError> {
+    Ok(Snapshot::take(directory)?.head.and_then(|head| head.newest).map(|head| head.log))
 }
 
 struct Reading<'f> {

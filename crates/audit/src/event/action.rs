@@ -82,8 +82,6 @@ actions! {
     Backup "backup" Read;
     /// A store was restored from a backup.
     Restore "restore" Create;
-    /// Records of this log were exported.
-    Export "export" Read;
     /// Access was asked for, to be granted by somebody else.
     Request "request" Other;
     /// Access was granted.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::AuditLog;
 use super::options::Options;
-use super::writer::{Draft, Tail, json, private_file};
+use super::writer::{Batch, Draft, Tail, json, private_file};
 use crate::error::AuditError;
 use crate::event::Text;
 use crate::format::entry::{KeyRotated, Predecessor, PruneStatement, Pruned};
@@ -41,16 +41,9 @@ impl AuditLog {
     /// # Errors
     /// Any [`AuditError`].
     pub fn rotate_key(&self, reason: Text) -> Result<PublicKey, AuditError> {
-        let new = self.writer().locked(|tail| {
-            tail.refresh()?;
-            tail.keys.prepare_next()
-        })?;
-        let key = new.public_key();
-        let written = self.submit(Box::new(move |position, old| {
-            json(Kind::KeyRotated, &KeyRotated::new(position, old, &new, reason.to_string()))
-        }))?;
-        self.flush_through(written.sequence)?;
-        Ok(key)
+        let head = self.writer().locked(|tail| tail.rotate_key(reason))?;
+        self.flush_through(head.sequence)?;
+        Ok(head.key)
     }
 
     /// Removes old files, leaving a signed statement in the log with which the rest can be verified. The newest file
@@ -156,6 +149,21 @@ fn prune_draft(statement: String) -> Draft {
 }
 
 impl Tail {
+    /// One lock over everything, and a batch of its own: no other key may be prepared meanwhile, and nothing in the batch
+    /// be signed with the old one.
+    fn rotate_key(&mut self, reason: Text) -> Result<Head, AuditError> {
+        let head = self.refresh()?;
+        let old = self.signer()?.clone();
+        let new = self.keys.prepare_next()?;
+        let mut batch = Batch::new(head, self.options.clock.now());
+        batch.note_jump()?;
+        let draft: Draft = Box::new(move |position, old| {
+            json(Kind::KeyRotated, &KeyRotated::new(position, old, &new, reason.to_string()))
+        });
+        batch.push(draft, &old)?;
+        self.write(batch)
+    }
+
     fn repair(&mut self) -> Result<Head, AuditError> {
         let head = match self.refresh() {
             Ok(head) => return Ok(head),

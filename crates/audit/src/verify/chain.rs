@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
 
 use super::keys::Timeline;
 use super::problem::{Note, Problem, ProblemKind};
@@ -60,7 +61,7 @@ pub(super) struct Chain<'t> {
 }
 
 impl<'t> Chain<'t> {
-    pub(super) fn new(trust: &'t Trust, snapshot: &Snapshot) -> Result<Self, AuditError> {
+    pub(super) fn new(trust: &'t Trust, snapshot: &Snapshot, directory: &Path) -> Result<Self, AuditError> {
         let (pin, witness) = match &trust.ring {
             Some(ring) => (ring.pin()?, ring.witness()?),
             None => (None, None),
@@ -70,6 +71,8 @@ impl<'t> Chain<'t> {
         let points = points.chain(trust.expected.iter().map(|head| head.sequence));
         let report = VerifyReport {
             schema: SCHEMA,
+            verified: jiff::Timestamp::now(),
+            directory: directory.display().to_string(),
             verdict: Verdict::Intact,
             log: None,
             head: None,

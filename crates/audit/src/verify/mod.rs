@@ -88,6 +88,10 @@ pub enum Pinned {
 pub struct VerifyReport {
     /// [`SCHEMA`].
     pub schema: &'static str,
+    /// When it was verified.
+    pub verified: jiff::Timestamp,
+    /// In which directory.
+    pub directory: String,
     /// What came of it.
     pub verdict: Verdict,
     /// Which log.
@@ -146,11 +150,13 @@ pub struct FileSummary {
 
 /// Verifies the log in a directory. Writers may go on meanwhile: what they add is not looked at.
 ///
+/// A directory that is not there is a log that is gone.
+///
 /// # Errors
-/// [`AuditError::Io`] if the directory cannot be read at all.
+/// [`AuditError::Io`] if the directory cannot be read at all; [`AuditError::Key`] if a key cannot.
 pub fn verify(directory: &Path, trust: &Trust) -> Result<VerifyReport, AuditError> {
     let snapshot = Snapshot::take(directory)?;
-    let mut chain = Chain::new(trust, &snapshot)?;
+    let mut chain = Chain::new(trust, &snapshot, directory)?;
     for file in &snapshot.files {
         chain.file(file);
     }

@@ -33,6 +33,9 @@ impl Snapshot {
     /// Takes it under the writers' lock, for as long as it takes to look at the directory. A copy of a log has no writers
     /// and perhaps no place for a lock: it is looked at without.
     pub(crate) fn take(directory: &Path) -> Result<Self, AuditError> {
+        if !directory.try_exists().map_err(|error| AuditError::io("read", directory, &error))? {
+            return Ok(Snapshot { head: None, files: Vec::new(), is_consistent: false });
+        }
         let path = directory.join("lock");
         let mut lock = LockFile::new(path.clone(), PATIENCE);
         let held = if path.exists() { Some(lock.take()) } else { None };
