@@ -7,6 +7,7 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;
+use memchr::memmem;
 use serde::Serialize;
 
 use crate::error::AuditError;
@@ -45,7 +46,11 @@ pub struct Filter {
 
 /// A pattern of references: `*` and `?` stay within a segment, `**` crosses segments.
 #[derive(Debug, Clone)]
-pub struct ReferencePattern(GlobMatcher);
+pub struct ReferencePattern {
+    glob: GlobMatcher,
+    /// What every match begins with.
+    literal: String,
+}
 
 /// A text that is no pattern of references.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +72,9 @@ impl std::str::FromStr for ReferencePattern {
         let scheme = custody_contract::CredentialRef::SCHEME;
         let text = if text.contains("://") { text.to_owned() } else { format!("{scheme}{text}") };
         let glob = GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build();
-        glob.map(|glob| ReferencePattern(glob.compile_matcher())).map_err(|error| invalid(error.kind().to_string()))
+        let glob = glob.map_err(|error| invalid(error.kind().to_string()))?.compile_matcher();
+        let literal = text.split(['*', '?', '[', ']', '{', '}', '\\']).next().unwrap_or_default().to_owned();
+        Ok(ReferencePattern { glob, literal })
     }
 }
 
@@ -91,7 +98,7 @@ impl Filter {
             && is(&self.request_id, &event.request_id)
             && is(&self.fingerprint, &event.fingerprint)
             && (self.references.is_empty()
-                || event.reference.as_deref().is_some_and(|r| self.references.iter().any(|p| p.0.is_match(r))))
+                || event.reference.as_deref().is_some_and(|r| self.references.iter().any(|p| p.glob.is_match(r))))
             && self.principal.as_deref().is_none_or(|wanted| event.is_by(wanted))
     }
 }
@@ -151,7 +158,7 @@ pub fn query(
     mut found: impl FnMut(&Hit<'_>) -> ControlFlow<()>,
 ) -> Result<QuerySummary, AuditError> {
     let snapshot = Snapshot::take(directory)?;
-    let mut reading = Reading { filter, summary: QuerySummary::default(), next: None };
+    let mut reading = Reading { filter, glance: Glance::new(filter), summary: QuerySummary::default(), next: None };
     for file in &snapshot.files {
         match reading.file(file, &mut found) {
             Ok(ControlFlow::Continue(())) => {}
@@ -178,8 +185,39 @@ pub fn log_id(directory: &Path) -> Result<Option<LogId>, AuditError> {
     Ok(Snapshot::take(directory)?.head.and_then(|head| head.newest).map(|head| head.log))
 }
 
+/// A look at the bytes of an event that spares most of those that do not match from being parsed: texts of which at least
+/// one must stand in it, for each field that is asked for.
+struct Glance(Vec<Vec<memmem::Finder<'static>>>);
+
+impl Glance {
+    fn new(filter: &Filter) -> Self {
+        let quoted = |text: &str| format!("\"{text}\"");
+        let exact = [&filter.backend, &filter.environment, &filter.request_id, &filter.fingerprint];
+        let mut fields: Vec<Vec<String>> = exact.into_iter().flatten().map(|text| vec![quoted(text)]).collect();
+        fields.push(filter.actions.iter().map(|action| quoted(action.as_str())).collect());
+        fields.push(filter.outcomes.iter().map(|outcome| quoted(outcome)).collect());
+        fields.push(filter.classes.iter().map(|class| quoted(class.as_str())).collect());
+        fields.push(filter.references.iter().map(|reference| format!("\"{}", reference.literal)).collect());
+        // A text that JSON writes with an escape is not to be found in this way.
+        fields
+            .retain(|texts| !texts.is_empty() && texts.iter().all(|text| text.trim_matches('"').bytes().all(is_plain)));
+        let finder = |text: &String| memmem::Finder::new(text.as_bytes()).into_owned();
+        Glance(fields.iter().map(|texts| texts.iter().map(finder).collect()).collect())
+    }
+
+    fn may_match(&self, payload: &[u8]) -> bool {
+        self.0.iter().all(|finders| finders.iter().any(|finder| finder.find(payload).is_some()))
+            || memchr::memchr(b'\\', payload).is_some()
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".:/_-".contains(&byte)
+}
+
 struct Reading<'f> {
     filter: &'f Filter,
+    glance: Glance,
     summary: QuerySummary,
     /// The sequence number that comes next; where the log begins after pruning is its own matter.
     next: Option<u64>,
@@ -233,6 +271,9 @@ impl Reading<'_> {
         self.summary.records += 1;
         let time = frame.header.moment.timestamp();
         if frame.header.kind != Kind::Event || !self.filter.covers(time) {
+            return ControlFlow::Continue(());
+        }
+        if !self.glance.may_match(frame.payload) {
             return ControlFlow::Continue(());
         }
         let Ok(event) = serde_json::from_slice::<RecordedEvent<'_>>(frame.payload) else {

@@ -1,7 +1,7 @@
 //! Following the chain, record by record.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::keys::Timeline;
@@ -17,7 +17,7 @@ use crate::format::entry::{
 use crate::format::file::{FILE_HEADER_BYTES, FileHeader};
 use crate::format::head::HeadId;
 use crate::format::statement::Position;
-use crate::format::{Hash, Kind, LogId, root_of};
+use crate::format::{Hash, Kind, LogId, PublicKey, root_of};
 use crate::keys::{Pin, Witness};
 use crate::read::{Damage, DamageKind, Frame, Item, Scanner};
 
@@ -40,7 +40,8 @@ enum Link {
 
 /// The state of a verification.
 pub(super) struct Chain<'t> {
-    pub(super) trust: &'t Trust,
+    pub(super) key: Option<PublicKey>,
+    pub(super) expected_heads: &'t [HeadId],
     pub(super) pin: Option<Pin>,
     pub(super) witness: Option<Witness>,
     pub(super) report: VerifyReport,
@@ -66,9 +67,25 @@ impl<'t> Chain<'t> {
             Some(ring) => (ring.pin()?, ring.witness()?),
             None => (None, None),
         };
+        Ok(Self::with(trust.key, &trust.expected, pin, witness, snapshot, directory))
+    }
+
+    /// A verification that rests on the log alone.
+    pub(super) fn without_keys(snapshot: &Snapshot) -> Self {
+        Self::with(None, &[], None, None, snapshot, Path::new("-"))
+    }
+
+    fn with(
+        key: Option<PublicKey>,
+        expected_heads: &'t [HeadId],
+        pin: Option<Pin>,
+        witness: Option<Witness>,
+        snapshot: &Snapshot,
+        directory: &Path,
+    ) -> Self {
         let head = snapshot.head.and_then(|head| head.newest);
         let points = head.map(|head| head.sequence).into_iter().chain(witness.map(|witness| witness.sequence));
-        let points = points.chain(trust.expected.iter().map(|head| head.sequence));
+        let points = points.chain(expected_heads.iter().map(|head| head.sequence));
         let report = VerifyReport {
             schema: SCHEMA,
             verified: jiff::Timestamp::now(),
@@ -83,7 +100,7 @@ impl<'t> Chain<'t> {
             files: Vec::new(),
             first_key: None,
             key: None,
-            pinned: match (trust.key, pin) {
+            pinned: match (key, pin) {
                 (Some(_), _) => Pinned::Given,
                 (None, Some(_)) => Pinned::KeyStore,
                 (None, None) => Pinned::Nowhere,
@@ -94,8 +111,9 @@ impl<'t> Chain<'t> {
             notes: Vec::new(),
             key_certificates: Vec::new(),
         };
-        Ok(Chain {
-            trust,
+        Chain {
+            key,
+            expected_heads,
             pin,
             witness,
             report,
@@ -110,7 +128,7 @@ impl<'t> Chain<'t> {
             is_closed: true,
             damaged_from: None,
             file: String::new(),
-        })
+        }
     }
 
     pub(super) fn problem(&mut self, problem: Problem) {
@@ -129,15 +147,17 @@ impl<'t> Chain<'t> {
     /// Reads one file.
     pub(super) fn file(&mut self, file: &SnapshotFile) {
         self.file.clone_from(&file.file.name);
-        if let Err(error) = self.read_file(file) {
+        let read = File::open(&file.file.path).and_then(|reader| self.read(reader, file));
+        if let Err(error) = read {
             let what = format!("it cannot be read: {error}");
             self.problem(Problem::new(ProblemKind::Unreadable, what).in_file(&file.file.name));
             self.link = Link::Unknown;
         }
     }
 
-    fn read_file(&mut self, file: &SnapshotFile) -> io::Result<()> {
-        let mut reader = File::open(&file.file.path)?;
+    /// Reads one file from wherever its bytes are.
+    pub(super) fn read(&mut self, mut reader: impl Read + Seek, file: &SnapshotFile) -> io::Result<()> {
+        self.file.clone_from(&file.file.name);
         let mut bytes = Vec::with_capacity(FILE_HEADER_BYTES);
         (&mut reader).take((FILE_HEADER_BYTES as u64).min(file.bytes)).read_to_end(&mut bytes)?;
         if !self.enter(file, FileHeader::read(&bytes)) {
@@ -365,7 +385,7 @@ impl<'t> Chain<'t> {
         }
     }
 
-    fn signature(&mut self, holds: bool, key: crate::format::PublicKey) -> Result<(), String> {
+    fn signature(&mut self, holds: bool, key: PublicKey) -> Result<(), String> {
         self.report.signatures += 1;
         match (holds, self.keys.signs(key)) {
             (true, true) => Ok(()),

@@ -4,13 +4,12 @@ use super::chain::Chain;
 use super::problem::{Problem, ProblemKind};
 use super::snapshot::Snapshot;
 use super::{Verdict, VerifyReport};
-use crate::error::AuditError;
 use crate::format::Hash;
 use crate::format::file::file_name;
 use crate::format::head::Head;
 
 impl Chain<'_> {
-    pub(super) fn finish(mut self, snapshot: &Snapshot) -> Result<VerifyReport, AuditError> {
+    pub(super) fn finish(mut self, snapshot: &Snapshot) -> VerifyReport {
         self.beginning();
         self.head(snapshot);
         self.first_key();
@@ -24,7 +23,7 @@ impl Chain<'_> {
             _ if self.report.problems.iter().all(unreadable) => Verdict::Incomplete,
             _ => Verdict::Violated,
         };
-        Ok(self.report)
+        self.report
     }
 
     /// The chain begins with record 1, or with what a signed statement says.
@@ -101,7 +100,7 @@ impl Chain<'_> {
     }
 
     fn first_key(&mut self) {
-        let pinned = self.trust.key.or(self.pin.map(|pin| pin.key));
+        let pinned = self.key.or(self.pin.map(|pin| pin.key));
         match (pinned, self.keys.first) {
             (Some(pinned), Some(first)) if pinned != first => {
                 let what = format!("the log's first key is {first}, the pinned one is {pinned}");
@@ -130,7 +129,7 @@ impl Chain<'_> {
                 self.problem(Problem::new(ProblemKind::ExpectedHead, what).record(witness.sequence));
             }
         }
-        for head in &self.trust.expected {
+        for head in self.expected_heads {
             if Some(head.log) == self.report.log && self.stands(head.sequence, head.hash) {
                 self.report.expected_heads += 1;
                 continue;

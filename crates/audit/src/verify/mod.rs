@@ -11,7 +11,7 @@ mod keys;
 mod problem;
 pub(crate) mod snapshot;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -19,11 +19,13 @@ pub use problem::{Note, Problem, ProblemKind};
 
 use crate::error::AuditError;
 use crate::format::entry::KeyCertificate;
-use crate::format::head::HeadId;
+use crate::format::file::file_name;
+use crate::format::head::{HeadId, read_head_file};
 use crate::format::{Hash, LogId, PublicKey};
 use crate::keys::{KeyRing, KeyStore};
+use crate::read::LogFile;
 use chain::Chain;
-use snapshot::Snapshot;
+use snapshot::{Snapshot, SnapshotFile};
 
 /// Version of the report's JSON.
 pub const SCHEMA: &str = "custody-audit-verification/1";
@@ -160,5 +162,18 @@ pub fn verify(directory: &Path, trust: &Trust) -> Result<VerifyReport, AuditErro
     for file in &snapshot.files {
         chain.file(file);
     }
+    Ok(chain.finish(&snapshot))
+}
+
+/// Verifies a log of one file that is held in memory, without keys: the entry for fuzzing, and for tools that have no
+/// directory. Never fails, whatever the bytes.
+pub fn verify_bytes(file: &[u8], head: &[u8]) -> VerifyReport {
+    let name = file_name(1);
+    let log_file = LogFile { first: 1, path: PathBuf::new(), name };
+    let files = vec![SnapshotFile { file: log_file, bytes: file.len() as u64, is_newest: true }];
+    let snapshot = Snapshot { head: Some(read_head_file(head)), files, is_consistent: true };
+    let mut chain = Chain::without_keys(&snapshot);
+    let read = chain.read(std::io::Cursor::new(file), &snapshot.files[0]);
+    debug_assert!(read.is_ok(), "memory can be read");
     chain.finish(&snapshot)
 }
