@@ -27,13 +27,13 @@
 
 pub mod backend;
 mod context;
+pub mod inject;
+pub mod mask;
 mod plan;
 mod process;
 mod program;
 mod registry;
 mod resolve;
-pub mod inject;
-pub mod mask;
 mod secret;
 mod setup;
 

@@ -7,9 +7,9 @@ pub mod embedded;
 pub mod environment;
 mod error;
 pub mod exec;
+mod fault;
 mod field;
 pub mod file;
-mod fault;
 pub mod http;
 pub(crate) mod json;
 pub(crate) mod location;
@@ -25,8 +25,8 @@ use jiff::Timestamp;
 use crate::SecretValue;
 
 pub use error::{BackendError, ErrorKind};
-pub use field::{FieldError, select_field, split_location};
 pub use fault::Fault;
+pub use field::{FieldError, select_field, split_location};
 pub use variables::Variables;
 
 /// Which version of a secret is asked for.
