@@ -1,5 +1,6 @@
 //! The command line: one definition, from which parsing and help follow.
 
+mod audit;
 mod hook;
 
 use std::path::PathBuf;
@@ -7,6 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use custody_contract::{Environment, Severity};
 
+pub use audit::{
+    AuditCommand, AuditExport, AuditExportFormat, AuditFilter, AuditPlace, AuditPrune, AuditQuery, AuditQueryFormat,
+    AuditReason, AuditReportFormat, AuditVerify,
+};
 pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
 
 const AFTER_HELP: &str = "\
@@ -62,6 +67,9 @@ pub enum Command {
     /// Incident records.
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// The audit log: who asked for which credential, and what the answer was.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Detection rules.
     #[command(subcommand)]
     Rules(RulesCommand),
