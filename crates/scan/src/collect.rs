@@ -170,6 +170,9 @@ mod tests {
             commit: None,
             encoding: Vec::new(),
             allowed: allowed.map(str::to_owned),
+            authored: None,
+            committed: None,
+            reach: None,
         }
     }
 

@@ -93,6 +93,9 @@ impl Fact {
             commit,
             encoding: self.encoding.clone(),
             allowed: self.allowed.clone(),
+            authored: None,
+            committed: None,
+            reach: None,
         };
         match &self.within {
             Stands::Name(path) => collector.add(rules, matched(), at(path, None)),
