@@ -39,11 +39,15 @@ pub(super) enum Within {
 pub(super) struct CommitRecord {
     /// When it was committed, in seconds since 1970.
     pub(super) time: i64,
+    /// When it was authored.
+    pub(super) authored: i64,
     pub(super) commit: ObjectIndex,
     /// If it is to be read.
     pub(super) tree: Option<ObjectIndex>,
     /// Those of its parents that are to be read.
     pub(super) parents: Box<[ObjectIndex]>,
+    /// The others: read before, or missing.
+    pub(super) older: Box<[ObjectId]>,
 }
 
 /// What one thread has noted.
@@ -268,11 +272,20 @@ impl<'h> Reading<'h> {
         ids.map(|id| self.refer(id.as_bytes())).collect()
     }
 
+    fn is_older(&self, id: &ObjectId) -> bool {
+        id.kind() == self.store.table.kind() && self.store.table.lookup(id.as_bytes()).is_none()
+    }
+
     fn commit(&mut self, object: ObjectIndex, data: &[u8]) {
         let headed = Headed::new(data);
         if let Some((tree, parents)) = self.references(&headed).split_first() {
+            let older: Box<[ObjectId]> = match parents.contains(&None) {
+                true => headed.parents().filter(|id| self.is_older(id)).collect(),
+                false => Box::default(),
+            };
+            let (time, authored) = (headed.time(), headed.authored());
             let parents = parents.iter().flatten().copied().collect();
-            self.notes.commits.push(CommitRecord { time: headed.time(), commit: object, tree: *tree, parents });
+            self.notes.commits.push(CommitRecord { time, authored, commit: object, tree: *tree, parents, older });
         }
         self.texts(object, data, headed.texts(&commit::COMMIT), Within::Commit);
     }
