@@ -5,8 +5,7 @@
 //! afterwards, from the [`links`](super::links) between trees: what cannot lead to the objects in question is dropped,
 //! and of the rest each commit is held beside its parents, oldest first.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use foldhash::fast::RandomState;
@@ -55,49 +54,55 @@ pub(super) struct Attributed {
     pub(super) is_whole: bool,
 }
 
-/// Commits, none before one of its parents, the oldest first otherwise.
-pub(super) fn in_order(commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
+/// Commits with their ages, in the order of these; so none stands before one of its parents.
+pub(super) fn in_order(mut commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
     let places: HashMap<ObjectIndex, usize, RandomState> =
         commits.iter().enumerate().map(|(at, commit)| (commit.commit, at)).collect();
     let mut waits = vec![0usize; commits.len()];
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); commits.len()];
-    for (at, commit) in commits.iter().enumerate() {
+    for (at, commit) in commits.iter_mut().enumerate() {
+        commit.age = age(commit.time, None);
         for parent in commit.parents.iter().filter_map(|parent| places.get(parent)) {
             children[*parent].push(at);
             waits[at] += 1;
         }
     }
-    let ready = |at: usize| Reverse((commits[at].time, commits[at].commit, at));
-    let mut open: BinaryHeap<_> = (0..commits.len()).filter(|&at| waits[at] == 0).map(ready).collect();
-    let mut order = Vec::with_capacity(commits.len());
-    while let Some(Reverse((_, _, at))) = open.pop() {
-        order.push(at);
+    let mut open: Vec<usize> = (0..commits.len()).filter(|&at| waits[at] == 0).collect();
+    while let Some(at) = open.pop() {
         for &child in &children[at] {
+            commits[child].age = commits[child].age.max(age(0, Some(commits[at].age)));
             waits[child] -= 1;
             if waits[child] == 0 {
-                open.push(ready(child));
+                open.push(child);
             }
         }
     }
-    let mut commits: Vec<Option<CommitRecord>> = commits.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|at| commits[at].take()).collect()
+    commits.sort_unstable_by_key(|commit| (commit.age, commit.commit));
+    commits
+}
+
+/// The age of a commit of that time, the oldest of whose parents is so old.
+pub(super) fn age(time: i64, parents: Option<u32>) -> u32 {
+    let own = u32::try_from(time.max(0)).unwrap_or(u32::MAX);
+    parents.map_or(own, |parents| own.max(parents.saturating_add(1)))
 }
 
 /// Adds to what is known of an object's standings: of one path, the oldest commit counts.
 pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
     for standing in new {
-        let age = |standing: &Standing| (standing.time, standing.commit.clone());
+        let age = |standing: &Standing| (standing.age, standing.commit.clone());
         match known.iter_mut().find(|known| known.path == standing.path) {
             Some(known) if age(known) <= age(standing) => {}
             Some(known) => *known = standing.clone(),
             None => known.push(standing.clone()),
         }
     }
-    known.sort_by(|a, b| (a.time, &a.commit).cmp(&(b.time, &b.commit)));
+    known.sort_by(|a, b| (a.age, &a.commit).cmp(&(b.age, &b.commit)));
     known.truncate(MAX_PATHS);
 }
 
-/// Finds out where the `wanted` objects stand, and which of them these tips, which are commits, have.
+/// Finds out where the `wanted` objects stand by these commits, which are in order, and which of them these tips, which
+/// are commits, have.
 pub(super) fn attribute(
     store: &Store,
     wanted: &HashSet<ObjectIndex>,
@@ -130,8 +135,8 @@ pub(super) fn attribute(
         below: HashMap::default(),
         steps: 0,
     };
-    for commit in in_order(commits) {
-        descent.commit(&commit, &trees);
+    for commit in &commits {
+        descent.commit(commit, &trees);
     }
     for tip in tips {
         let mut has = trees.get(tip).map(|&tree| descent.has(tree, 0, 0).to_vec()).unwrap_or_default();
@@ -217,7 +222,8 @@ impl Descent<'_> {
         let shown = &self.attributed.places[number as usize].0.shown;
         if standings.iter().all(|standing| standing.path != *shown) {
             let id = self.store.table.id(commit.commit).as_bytes().to_vec();
-            standings.push(Standing { path: shown.clone(), time: commit.time, authored: commit.authored, commit: id });
+            let CommitRecord { time, authored, age, .. } = *commit;
+            standings.push(Standing { path: shown.clone(), time, authored, age, commit: id });
         }
     }
 

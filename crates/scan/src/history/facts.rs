@@ -49,6 +49,8 @@ pub(super) struct Standing {
     pub(super) time: i64,
     /// When it was authored.
     pub(super) authored: i64,
+    /// By which commits are put in order.
+    pub(super) age: u32,
     pub(super) commit: Vec<u8>,
 }
 

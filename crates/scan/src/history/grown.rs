@@ -9,6 +9,7 @@ use gix::{ObjectId, Repository};
 
 use super::facts::Standing;
 use super::reach::{Introduced, ROOT, below};
+use super::visit::CommitRecord;
 
 /// How many directories are read. A repository made to multiply them without end leaves some objects without a path.
 const MAX_STEPS: usize = 1_000_000;
@@ -30,10 +31,11 @@ type Directory = HashMap<BString, (bool, ObjectId)>;
 
 impl Grown<'_> {
     /// Adds the places that the commit brings. Commits come parents first.
-    pub(super) fn commit(&mut self, id: ObjectId, time: i64, authored: i64) {
+    pub(super) fn commit(&mut self, id: ObjectId, commit: &CommitRecord) {
         let Some((tree, parents)) = self.trees(id) else { return };
+        let CommitRecord { time, authored, age, .. } = *commit;
         let commit = id.as_bytes().to_vec();
-        self.tree(tree, &parents, ("", ROOT), &Standing { path: String::new(), time, authored, commit });
+        self.tree(tree, &parents, ("", ROOT), &Standing { path: String::new(), time, authored, age, commit });
     }
 
     /// The commit's tree, and those of its parents, as far as they are there.

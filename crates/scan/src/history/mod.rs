@@ -24,7 +24,7 @@ mod visit;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
@@ -132,8 +132,9 @@ impl Source for HistorySource {
 fn directories(repository: &gix::Repository) -> Vec<PathBuf> {
     let shared = repository.common_dir().to_owned();
     let own = repository.git_dir();
-    // A linked working tree's own directory lies within the shared one.
-    if own.starts_with(&shared) { vec![shared] } else { vec![shared, own.to_owned()] }
+    // A linked working tree's own directory lies within the shared one, whatever way leads there.
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if whole(own).starts_with(whole(&shared)) { vec![shared] } else { vec![shared, own.to_owned()] }
 }
 
 /// Searches the names in trees, each once, and adds what is found to `facts`. A name that holds a secret is shown
@@ -256,7 +257,7 @@ impl<'h> History<'h> {
         let pending = std::mem::take(&mut notes.pending);
         let blobs = pending.iter().filter(|pending| pending.within == Within::Blob);
         let wanted: HashSet<_> = blobs.map(|pending| pending.object).collect();
-        let commits = std::mem::take(&mut notes.commits);
+        let commits = in_order(std::mem::take(&mut notes.commits));
         learnt.times(&pending, &commits, self.store);
         let mut reachability =
             (self.keeps || !pending.is_empty()).then(|| Reachability::new(repository, self.refs, self.store, &commits));
@@ -299,12 +300,13 @@ impl<'h> History<'h> {
             steps: 0,
         };
         learnt.times(&pending, &notes.commits, self.store);
-        let commits = in_order(std::mem::take(&mut notes.commits));
+        let mut commits = in_order(std::mem::take(&mut notes.commits));
+        learnt.add_commits(repository, self.refs, self.store, &mut commits);
         for commit in &commits {
-            grown.commit(self.store.table.id(commit.commit).to_owned(), commit.time, commit.authored);
+            grown.commit(self.store.table.id(commit.commit).to_owned(), commit);
         }
         let Grown { standings, introduced, .. } = grown;
-        learnt.grow(repository, self.refs, self.store, &commits, introduced);
+        learnt.add_places(introduced);
         for fact in &mut state.facts {
             if let (Stands::Blob(known), Some(new)) = (&mut fact.within, standings.get(&fact.object)) {
                 merge_standings(known, new);

@@ -48,6 +48,8 @@ pub(super) struct CommitRecord {
     pub(super) parents: Box<[ObjectIndex]>,
     /// The others: read before, or missing.
     pub(super) older: Box<[ObjectId]>,
+    /// By which commits are put in order: when it was committed, but later than any of its parents.
+    pub(super) age: u32,
 }
 
 /// What one thread has noted.
@@ -285,7 +287,15 @@ impl<'h> Reading<'h> {
             };
             let (time, authored) = (headed.time(), headed.authored());
             let parents = parents.iter().flatten().copied().collect();
-            self.notes.commits.push(CommitRecord { time, authored, commit: object, tree: *tree, parents, older });
+            self.notes.commits.push(CommitRecord {
+                time,
+                authored,
+                commit: object,
+                tree: *tree,
+                parents,
+                older,
+                age: 0,
+            });
         }
         self.texts(object, data, headed.texts(&commit::COMMIT), Within::Commit);
     }

@@ -10,12 +10,16 @@ use std::path::Path;
 use foldhash::fast::RandomState;
 use gix::{ObjectId, oid};
 
+use super::super::attribution::age;
 use super::super::cache::write_atomically;
 use super::super::objects::Store;
 use super::super::visit::CommitRecord;
 
 /// A commit's number.
 pub(super) type Commit = u32;
+
+/// A commit that is not in the file: its id, parents and age.
+pub(super) type Other = (Vec<u8>, Vec<Commit>, u32);
 
 /// What nothing has claimed.
 pub(super) const UNCLAIMED: u32 = u32::MAX;
@@ -38,6 +42,7 @@ pub(super) struct Graph {
     /// Where a commit's parents end.
     ends: Vec<u32>,
     parents: Vec<Commit>,
+    ages: Vec<u32>,
 }
 
 impl Graph {
@@ -54,6 +59,7 @@ impl Graph {
             graph.ids.extend_from_slice(store.table.id(commit.commit).as_bytes());
             graph.parents.extend(commit.parents.iter().filter_map(|parent| numbers.get(parent)));
             graph.ends.push(narrow(graph.parents.len()));
+            graph.ages.push(commit.age);
         }
         graph.ordered = order.len();
         graph.fan = fan(&graph.ids, id_length);
@@ -99,18 +105,24 @@ impl Graph {
         &self.parents[start as usize..self.ends[at] as usize]
     }
 
-    /// Adds a commit. Its parents come before it.
-    pub(super) fn add(&mut self, id: ObjectId, parents: impl Iterator<Item = ObjectId>) -> Commit {
+    /// Adds a commit whose parents are there already, and gives its age.
+    pub(super) fn add(&mut self, id: ObjectId, time: i64, parents: impl Iterator<Item = ObjectId>) -> u32 {
         if let Some(known) = self.find(&id) {
-            return known;
+            return self.ages[known as usize];
         }
         let number = narrow(self.len());
         let parents: Vec<Commit> = parents.filter_map(|parent| self.find(&parent)).collect();
+        let age = age(time, parents.iter().map(|&parent| self.ages[parent as usize]).max());
+        self.push(id, number, &parents, age);
+        age
+    }
+
+    fn push(&mut self, id: ObjectId, number: Commit, parents: &[Commit], age: u32) {
         self.ids.extend_from_slice(id.as_bytes());
-        self.parents.extend(parents);
+        self.parents.extend_from_slice(parents);
         self.ends.push(narrow(self.parents.len()));
+        self.ages.push(age);
         self.others.insert(id, number);
-        number
     }
 
     /// Gives a claim to each commit that can be reached from this one and has none. Behind those in `cut` nothing is
@@ -135,9 +147,11 @@ impl Graph {
     }
 
     /// What is not in the file, as ids and parents.
-    pub(super) fn others(&self) -> Vec<(Vec<u8>, Vec<Commit>)> {
+    pub(super) fn others(&self) -> Vec<Other> {
         let numbers = narrow(self.ordered)..narrow(self.len());
-        numbers.map(|commit| (self.id(commit).as_bytes().to_vec(), self.parents(commit).to_vec())).collect()
+        let other =
+            |commit| (self.id(commit).as_bytes().to_vec(), self.parents(commit).to_vec(), self.ages[commit as usize]);
+        numbers.map(other).collect()
     }
 
     /// Whether the commits beside the file should join it.
@@ -157,6 +171,7 @@ impl Graph {
             ordered.ids.extend_from_slice(self.id(old).as_bytes());
             ordered.parents.extend(self.parents(old).iter().map(|&parent| numbers[parent as usize]));
             ordered.ends.push(narrow(ordered.parents.len()));
+            ordered.ages.push(self.ages[old as usize]);
         }
         ordered.fan = fan(&ordered.ids, ordered.id_length);
         *self = ordered;
@@ -167,7 +182,7 @@ impl Graph {
     pub(super) fn write(&self, file: &Path) -> Option<[u8; 32]> {
         let ends = &self.ends[..self.ordered];
         let parents = &self.parents[..ends.last().map_or(0, |&end| end as usize)];
-        let mut body = Vec::with_capacity(self.ordered * (self.id_length + 8) + 16);
+        let mut body = Vec::with_capacity(self.ordered * (self.id_length + 12) + 16);
         body.extend_from_slice(&narrow(self.ordered).to_le_bytes());
         body.extend_from_slice(&narrow(parents.len()).to_le_bytes());
         body.extend_from_slice(&self.ids[..self.ordered * self.id_length]);
@@ -176,19 +191,15 @@ impl Graph {
             body.push(u8::try_from(end - start).ok()?);
             start = end;
         }
-        parents.iter().for_each(|parent| body.extend_from_slice(&parent.to_le_bytes()));
+        let ages = &self.ages[..self.ordered];
+        parents.iter().chain(ages).for_each(|number| body.extend_from_slice(&number.to_le_bytes()));
         let digest = *blake3::hash(&body).as_bytes();
         write_atomically(file, &[MAGIC, &digest, &body])?;
         Some(digest)
     }
 
     /// Reads the file of this digest, and adds what is not in it.
-    pub(super) fn read(
-        file: &Path,
-        digest: &[u8; 32],
-        kind: gix::hash::Kind,
-        others: &[(Vec<u8>, Vec<Commit>)],
-    ) -> Option<Graph> {
+    pub(super) fn read(file: &Path, digest: &[u8; 32], kind: gix::hash::Kind, others: &[Other]) -> Option<Graph> {
         let bytes = fs::read(file).ok()?;
         let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
         if checksum != digest || *blake3::hash(body).as_bytes() != *digest {
@@ -199,8 +210,13 @@ impl Graph {
         let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let (ordered, links) = (number(0) as usize, number(4) as usize);
         let (ids, rest) = rest.split_at_checked(ordered.checked_mul(id_length)?)?;
-        let (counts, parents) = rest.split_at_checked(ordered)?;
-        let parents: Vec<Commit> = parents.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        let (counts, numbers) = rest.split_at_checked(ordered)?;
+        let mut parents: Vec<Commit> =
+            numbers.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        if parents.len() != links.checked_add(ordered)? {
+            return None;
+        }
+        let ages = parents.split_off(links);
         let mut end = 0;
         let ends: Vec<u32> = counts
             .iter()
@@ -209,18 +225,15 @@ impl Graph {
                 end
             })
             .collect();
-        if parents.len() != links || end as usize != links {
+        if end as usize != links {
             return None;
         }
         let fan = fan(ids, id_length);
-        let mut graph = Graph { id_length, ids: ids.to_vec(), ordered, fan, others: HashMap::default(), ends, parents };
-        for (id, parents) in others {
+        let mut graph =
+            Graph { id_length, ids: ids.to_vec(), ordered, fan, others: HashMap::default(), ends, parents, ages };
+        for (id, parents, age) in others {
             let id = ObjectId::try_from(&id[..]).ok().filter(|id| id.kind() == kind)?;
-            let number = narrow(graph.len());
-            graph.ids.extend_from_slice(id.as_bytes());
-            graph.parents.extend_from_slice(parents);
-            graph.ends.push(narrow(graph.parents.len()));
-            graph.others.insert(id, number);
+            graph.push(id, narrow(graph.len()), parents, *age);
         }
         let count = narrow(graph.len());
         graph.parents.iter().all(|&parent| parent < count).then_some(graph)

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use gix::{ObjectId, Repository};
 
 use self::graph::Graph;
-use self::places::{Difference, numbers};
+use self::places::{Difference, Numbers, numbers};
 pub(super) use self::places::{Introduced, Place, ROOT, below};
 pub(super) use self::refs::Refs;
 use self::routes::Routes;
@@ -89,21 +89,27 @@ impl<'h> Learnt<'h> {
         self.times.extend(found.map(|commit| (id(commit), (commit.authored, commit.time))));
     }
 
-    /// Adds to what was known what these commits, parents first, bring.
-    pub(super) fn grow(
+    /// Adds to what was known these commits, parents first, and gives them their ages.
+    pub(super) fn add_commits(
         &mut self,
         repository: &'h Repository,
         refs: &'h Refs,
         store: &Store,
-        commits: &[CommitRecord],
-        introduced: Vec<Introduced>,
+        commits: &mut [CommitRecord],
     ) {
         let Some(earlier) = &self.earlier else { return };
-        self.reachability = Reachability::of_grown(repository, refs, earlier, store, commits, introduced);
+        self.reachability = Reachability::of_grown(repository, refs, earlier, store, commits);
         if self.reachability.is_none() {
             // Damaged: the next scan reads all again.
             let _ = std::fs::remove_file(&earlier.file);
             self.earlier = None;
+        }
+    }
+
+    /// Adds what these commits bring.
+    pub(super) fn add_places(&mut self, introduced: Vec<Introduced>) {
+        if let Some(reachability) = &mut self.reachability {
+            reachability.add_places(introduced);
         }
     }
 
@@ -176,51 +182,51 @@ impl<'h> Reachability<'h> {
         self.tips = tips.iter().map(|&tip| store.table.id(tip).to_owned()).zip(attributed.tips).collect();
     }
 
-    /// Of a history of which most is known, with the commits that are new, parents first, and what they bring.
-    pub(super) fn of_grown(
+    /// Of a history of which most is known, with the commits that are new, parents first.
+    fn of_grown(
         repository: &'h Repository,
         refs: &'h Refs,
         earlier: &Earlier,
         store: &Store,
-        commits: &[CommitRecord],
-        introduced: Vec<Introduced>,
+        commits: &mut [CommitRecord],
     ) -> Option<Self> {
         let saved = Saved::read(&earlier.routes)?;
         let mut graph = Graph::read(&earlier.commits, &saved.graph, repository.object_hash(), &saved.others)?;
         for commit in commits {
             let new = commit.parents.iter().map(|&parent| store.table.id(parent).to_owned());
-            graph.add(store.table.id(commit.commit).to_owned(), new.chain(commit.older.iter().copied()));
-        }
-        let mut places = saved.places;
-        let mut known = numbers(&places);
-        for new in introduced {
-            let Some(commit) = graph.find(&new.commit) else { continue };
-            let number = *known.entry((new.object.clone(), new.path)).or_insert_with(|| {
-                places.push(Place::new(new.object, new.path, new.shown));
-                u32::try_from(places.len() - 1).unwrap_or(u32::MAX)
-            });
-            places[number as usize].commits.push(commit);
+            let parents = new.chain(commit.older.iter().copied());
+            commit.age = graph.add(store.table.id(commit.commit).to_owned(), commit.time, parents);
         }
         let routes = Routes::new(repository, refs, &graph);
-        let tips = saved.tips.iter().filter_map(|(id, has)| Some((ObjectId::try_from(&id[..]).ok()?, has.clone())));
-        let mut grown = Reachability {
+        let tips = saved.tips.into_iter().filter_map(|(id, has)| Some((ObjectId::try_from(&id[..]).ok()?, has)));
+        Some(Reachability {
             repository,
             refs,
             graph,
             file: Some(saved.graph),
             routes,
-            places,
+            places: saved.places,
             tips: tips.collect(),
             is_whole: saved.is_whole,
-        };
-        grown.find_tips();
-        Some(grown)
+        })
+    }
+
+    fn add_places(&mut self, introduced: Vec<Introduced>) {
+        let mut known = numbers(&self.places);
+        for new in introduced {
+            let Some(commit) = self.graph.find(&new.commit) else { continue };
+            let number = *known.entry((new.object.clone(), new.path)).or_insert_with(|| {
+                self.places.push(Place::new(new.object, new.path, new.shown));
+                u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+            });
+            self.places[number as usize].commits.push(commit);
+        }
+        self.find_tips(&known);
     }
 
     /// Finds out what the tips of now have, from what those of before had.
-    fn find_tips(&mut self) {
+    fn find_tips(&mut self, numbers: &Numbers) {
         let before: HashMap<ObjectId, Vec<u32>> = std::mem::take(&mut self.tips).into_iter().collect();
-        let numbers = numbers(&self.places);
         let wanted: HashSet<&[u8]> = self.places.iter().map(|place| place.object.as_slice()).collect();
         let mut tips: Vec<(ObjectId, Vec<u32>)> = Vec::new();
         for tip in self.routes.tips() {
@@ -230,7 +236,7 @@ impl<'h> Reachability<'h> {
                 continue;
             }
             let base = self.nearest(tip, &before);
-            let mut difference = Difference::new(self.repository, &numbers, &wanted);
+            let mut difference = Difference::new(self.repository, numbers, &wanted);
             let base_id = base.map(|(id, _)| *id);
             self.is_whole &= difference.commits(base_id, id);
             let mut has = base.map_or_else(Vec::new, |(_, has)| has.clone());

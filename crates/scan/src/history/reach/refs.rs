@@ -186,14 +186,14 @@ pub(super) fn short(name: &[u8]) -> &[u8] {
     })
 }
 
-/// The ids of a reflog, the newest entry first: what the ref was set to, and what it was before.
-pub(super) fn log_entries(content: &[u8]) -> Vec<(ObjectId, ObjectId)> {
+/// The ids of a reflog, the newest entry first: what the ref was set to, and what it was before, if anything.
+pub(super) fn log_entries(content: &[u8]) -> Vec<(Option<ObjectId>, Option<ObjectId>)> {
     let entry = |line: &[u8]| {
-        let mut words = line.splitn(3, |&byte| byte == b' ');
-        let (before, after) = (id(words.next()?)?, id(words.next()?)?);
-        Some((after, before))
+        let mut words = line.splitn(3, |&byte| byte == b' ').map(id);
+        let before = words.next().flatten();
+        (words.next().flatten(), before)
     };
-    content.lines().rev().filter_map(entry).collect()
+    content.lines().rev().map(entry).collect()
 }
 
 fn id(text: &[u8]) -> Option<ObjectId> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use custody_contract::{Reach, ReachedFrom};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::graph::Commit;
+use super::graph::Other;
 use super::places::Place;
 
 /// From where the objects can be reached in which something was found.
@@ -97,7 +97,7 @@ pub(super) struct Saved {
     /// The file of commits.
     pub(super) graph: [u8; 32],
     /// Commits that are not in it.
-    pub(super) others: Vec<(Vec<u8>, Vec<Commit>)>,
+    pub(super) others: Vec<Other>,
     pub(super) places: Vec<Place>,
     /// Tips by commit, with the places that they have.
     pub(super) tips: Vec<(Vec<u8>, Vec<u32>)>,

@@ -98,11 +98,11 @@ impl Reachability<'_> {
             let is_stash = name == b"refs/stash";
             let mut seen = HashSet::new();
             for (at, (after, before)) in log_entries(&content).into_iter().enumerate() {
-                if is_stash && at > 0 {
+                if let Some(after) = after.filter(|_| is_stash && at > 0) {
                     let number = self.routes.push(format!("stash@{{{at}}}").into_bytes(), ReachedFrom::Stash);
                     self.routes.lead(number, after, self.repository, &self.graph);
                 }
-                for id in [after, before].into_iter().filter(|_| !is_stash) {
+                for id in [after, before].into_iter().flatten().filter(|_| !is_stash) {
                     if seen.insert(id) {
                         let number = self.routes.push(short(name).to_vec(), ReachedFrom::Reflog);
                         self.routes.lead(number, id, self.repository, &self.graph);
