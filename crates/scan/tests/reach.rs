@@ -268,3 +268,26 @@ fn a_name_of_a_branch_that_holds_a_secret_is_not_shown() {
     assert!(way(&outcome, 1).starts_with("still in topic/"));
     assert!(!format!("{outcome:?}").contains(&token(2)[8..]));
 }
+
+#[test]
+fn names_of_refs_and_reflogs_are_told_apart() {
+    let sandbox = Sandbox::repository(&[]);
+    sandbox.git(&["branch", &format!("packed/{}", token(1))]);
+    sandbox.git(&["tag", &format!("{}-rc", token(2))]);
+    sandbox.git(&["pack-refs", "--all"]);
+    sandbox.git(&["branch", &format!("loose-{}", token(3))]);
+    sandbox.git(&["update-ref", "--create-reflog", "-m", &token(4), "refs/heads/main", "HEAD"]);
+    fs::write(sandbox.at("repo/.git/hooks/x"), token(5)).expect("written");
+    let outcome = history(&sandbox);
+    let ways = |number: u32| -> BTreeSet<ReachedFrom> {
+        let fingerprint = Fingerprint::of(token(number).as_bytes());
+        let found = outcome.findings.iter().find(|found| found.fingerprint == fingerprint).expect("is found");
+        found.occurrences.iter().filter_map(|found| Some(found.reach.as_ref()?.from)).collect()
+    };
+    assert_eq!(ways(1).into_iter().next(), Some(ReachedFrom::BranchTip));
+    assert_eq!(ways(2).into_iter().next(), Some(ReachedFrom::Tag));
+    assert_eq!(ways(3).into_iter().next(), Some(ReachedFrom::BranchTip));
+    assert_eq!(ways(4).into_iter().collect::<Vec<_>>(), [ReachedFrom::Reflog]);
+    assert!(ways(5).is_empty());
+    assert!((1..=5).all(|number| !format!("{outcome:?}").contains(&token(number)[8..])));
+}

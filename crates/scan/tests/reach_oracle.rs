@@ -133,13 +133,9 @@ impl Oracle {
             branches.push("HEAD".to_owned());
             by_way.entry(ReachedFrom::BranchHistory).or_default().push("HEAD".to_owned());
         }
-        let stashes = sandbox.git(
-            &["reflog", "--format=%H", "refs/stash", "--"]
-                .as_slice()
-                .get(..3)
-                .filter(|_| refs.contains("refs/stash"))
-                .unwrap_or(&["version"]),
-        );
+        let has_stash = refs.lines().any(|name| name == "refs/stash");
+        let arguments: &[&str] = if has_stash { &["reflog", "--format=%H", "refs/stash"] } else { &["version"] };
+        let stashes = sandbox.git(arguments);
         by_way
             .entry(ReachedFrom::Stash)
             .or_default()

@@ -38,7 +38,10 @@ pub(super) struct Names {
 
 impl Names {
     fn raw(&self, number: u32) -> &[u8] {
-        self.hidden.get(&number).map_or_else(|| self.shown[number as usize].as_bytes(), |name| name)
+        match self.hidden.get(&number) {
+            Some(name) => name,
+            None => self.shown[number as usize].as_bytes(),
+        }
     }
 }
 

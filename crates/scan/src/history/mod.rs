@@ -38,7 +38,7 @@ use self::grown::Grown;
 use self::links::Links;
 use self::listing::Listing;
 use self::objects::{Marks, ObjectIndex, Store};
-use self::reach::{Earlier, Learnt, Reachability, Refs};
+use self::reach::{Earlier, Learnt, Reachability, Refs, name_refs};
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
 use crate::engine::Engine;
@@ -104,6 +104,7 @@ impl Source for HistorySource {
         options.expect(Surface::History, store.table.len() as u64);
         let (mut worker, mut notes) = history.read();
         let (files, targets) = around::scan(&mut worker, &directories(&repository));
+        name_refs(&refs, &mut worker);
         notes.missing.extend(targets.into_iter().filter(|id| store.lacks(id)));
         let is_new = known.is_none() || notes.read > 0;
         let versions = notes.versions.take();

@@ -5,6 +5,7 @@
 //! is worked out anew whenever they have changed: each commit is claimed by the first ref that leads to it, those that make
 //! most public coming first. An object can be reached from where one of the commits can that brought it.
 
+mod around;
 mod graph;
 mod places;
 mod refs;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use gix::{ObjectId, Repository};
 
+pub(super) use self::around::name_refs;
 use self::graph::Graph;
 use self::places::{Difference, Numbers, numbers};
 pub(super) use self::places::{Introduced, Place, ROOT, below};

@@ -129,6 +129,12 @@ impl Refs {
         list
     }
 
+    /// The name of the ref in a line, from 1, of the packed refs.
+    pub(super) fn packed_name(&self, line: u32) -> Option<&[u8]> {
+        let line = self.packed.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+        line.split_once_str(b" ").map(|(_, name)| name)
+    }
+
     /// Whether all that is missing is so because a clone is shallow: then whatever leads to what is there is there.
     pub(in crate::history) fn explains(
         &self,

@@ -270,7 +270,7 @@ impl Settling<'_, '_> {
         }
     }
 
-    fn name<'s>(&'s self, number: u32) -> &'s [u8] {
+    fn name(&self, number: u32) -> &[u8] {
         &self.reachability.routes.list[number as usize].name
     }
 }
