@@ -199,16 +199,17 @@ impl Descent<'_> {
                 self.attributed.is_whole = false;
                 return;
             }
+            let first = at.first.map_or(&[][..], |tree| entries_of(children, tree));
+            let others: Vec<&[Entry]> = at.others.iter().map(|&tree| entries_of(children, tree)).collect();
             for &(child, name) in entries {
-                let before = |tree: ObjectIndex| named(children, tree, name);
-                if at.befores().any(|tree| before(tree).any(|known| known == child)) {
+                let mut befores = named(first, name).chain(others.iter().flat_map(|entries| named(entries, name)));
+                if befores.clone().any(|known| known == child) {
                     continue;
                 }
                 let path = self.number(at.path, name);
                 if self.wanted.contains(&child) {
                     self.introduces(child, path, commit);
                 } else {
-                    let mut befores = at.befores().flat_map(before);
                     open.push(Compared { tree: child, path, first: befores.next(), others: befores.collect() });
                 }
             }
@@ -237,7 +238,7 @@ impl Descent<'_> {
         }
         let number = u32::try_from(self.attributed.places.len()).unwrap_or(u32::MAX);
         self.numbers.insert((object, path), number);
-        let id = self.store.table.id(object).as_bytes().to_vec();
+        let id = self.store.table.id(object).to_owned();
         let place = Place::new(id, self.paths[path as usize].2, self.path(path));
         self.attributed.places.push((place, Vec::new()));
         (number, true)
@@ -276,7 +277,7 @@ impl Descent<'_> {
             self.attributed.is_whole = false;
         } else {
             let children = self.children;
-            for &(child, name) in children.get(&tree).map_or(&[][..], Vec::as_slice) {
+            for &(child, name) in entries_of(children, tree) {
                 let path = self.number(path, name);
                 if self.wanted.contains(&child) {
                     has.push(self.place(child, path).0);
@@ -291,9 +292,13 @@ impl Descent<'_> {
     }
 }
 
-/// What of this name leads to wanted objects in a tree.
-fn named(children: &Children, tree: ObjectIndex, name: u32) -> impl Iterator<Item = ObjectIndex> {
-    let entries = children.get(&tree).map_or(&[][..], Vec::as_slice);
+/// The entries of a tree that lead to wanted objects.
+fn entries_of(children: &Children, tree: ObjectIndex) -> &[Entry] {
+    children.get(&tree).map_or(&[], Vec::as_slice)
+}
+
+/// Those of this name.
+fn named(entries: &[Entry], name: u32) -> impl Iterator<Item = ObjectIndex> + Clone {
     let from = entries.partition_point(|&(_, known)| known < name);
     entries[from..].iter().take_while(move |&&(_, known)| known == name).map(|&(child, _)| child)
 }

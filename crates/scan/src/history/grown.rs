@@ -70,11 +70,10 @@ impl Grown<'_> {
                 let before: Vec<ObjectId> = before.filter(|(is_tree, _)| *is_tree).map(|&(_, id)| id).collect();
                 self.tree(id, &before, (&path, digest), standing);
             } else {
-                let object = id.as_bytes().to_vec();
-                let standings = self.standings.entry(object.clone()).or_default();
+                let standings = self.standings.entry(id.as_bytes().to_vec()).or_default();
                 standings.push(Standing { path: path.clone(), ..standing.clone() });
                 let commit = ObjectId::from_bytes_or_panic(&standing.commit);
-                self.introduced.push(Introduced { object, path: digest, shown: path, commit });
+                self.introduced.push(Introduced { object: id, path: digest, shown: path, commit });
             }
         }
     }

@@ -1,10 +1,12 @@
 //! Which commit has which parents: all commits of a repository, reachable or not.
 //!
 //! Kept in a file of its own beside the cache, since it is not needed while nothing changes, and costs to write: commits
-//! that come are noted in the cache, and join the file when they are many.
+//! that come are noted with what is known of reachability, and join the file when they are many. The file is used as it
+//! is read. Commits are numbered by age, so that those that follow each other stand near each other.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use foldhash::fast::RandomState;
@@ -25,104 +27,145 @@ pub(super) type Other = (Vec<u8>, Vec<Commit>, u32);
 pub(super) const UNCLAIMED: u32 = u32::MAX;
 
 const MAGIC: &[u8; 16] = b"custody-commits\n";
+/// What stands before the body: the magic, the digest by which the file is known, and a checksum.
+const HEAD: usize = 16 + 32 + 4;
 /// Commits beside the file join it from so many on, and if they are as many as a sixteenth of it.
 const JOIN_FROM: usize = 1_024;
+/// Ids are found by their first two bytes.
+const FAN: usize = (1 << 16) + 1;
 
 /// All commits with their parents, as far as these are there.
-#[derive(Default)]
 pub(super) struct Graph {
     id_length: usize,
-    /// The ids, one after the other: those of the file in order, then others as they came.
-    ids: Vec<u8>,
-    /// How many are in order.
-    ordered: usize,
-    /// Where ids start whose first two bytes are these.
-    fan: Vec<u32>,
-    others: HashMap<ObjectId, Commit, RandomState>,
-    /// Where a commit's parents end.
+    body: Vec<u8>,
+    parts: Parts,
+    others: Vec<Other>,
+    other_numbers: HashMap<ObjectId, Commit, RandomState>,
+}
+
+/// Where the parts of the file's body stand.
+#[derive(Default)]
+struct Parts {
+    count: usize,
+    ids: Range<usize>,
+    /// The commits in the order of their ids.
+    by_id: Range<usize>,
+    /// Where ids start, in that order, whose first two bytes are these.
+    fan: Range<usize>,
+    parents: Range<usize>,
+    ages: Range<usize>,
+    /// Where each commit's parents end.
     ends: Vec<u32>,
-    parents: Vec<Commit>,
-    ages: Vec<u32>,
 }
 
 impl Graph {
-    /// The graph of all commits of a repository that was read as a whole.
+    /// The graph of all commits, in order, of a repository that was read as a whole.
     pub(super) fn of(store: &Store, commits: &[CommitRecord]) -> Graph {
-        let mut order: Vec<u32> = (0..).take(commits.len()).collect();
-        order.sort_unstable_by_key(|&at| commits[at as usize].commit);
         let numbers: HashMap<_, Commit, RandomState> =
-            (0..).zip(&order).map(|(number, &at)| (commits[at as usize].commit, number)).collect();
-        let id_length = store.table.kind().len_in_bytes();
-        let mut graph = Graph { id_length, ids: Vec::with_capacity(commits.len() * id_length), ..Graph::default() };
-        for &at in &order {
-            let commit = &commits[at as usize];
-            graph.ids.extend_from_slice(store.table.id(commit.commit).as_bytes());
-            graph.parents.extend(commit.parents.iter().filter_map(|parent| numbers.get(parent)));
-            graph.ends.push(narrow(graph.parents.len()));
-            graph.ages.push(commit.age);
+            (0..).zip(commits).map(|(number, commit)| (commit.commit, number)).collect();
+        let rows = commits.iter().map(|commit| {
+            let parents = commit.parents.iter().filter_map(|parent| numbers.get(parent).copied());
+            (store.table.id(commit.commit).as_bytes(), parents, commit.age)
+        });
+        Graph::build(store.table.kind().len_in_bytes(), rows)
+    }
+
+    fn build<'r>(id_length: usize, rows: impl Iterator<Item = (&'r [u8], impl Iterator<Item = Commit>, u32)>) -> Graph {
+        let (mut ids, mut counts, mut parents, mut ages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (id, own, age) in rows {
+            let before = parents.len();
+            // A commit with more parents than that does not exist.
+            parents.extend(own.take(usize::from(u8::MAX)));
+            counts.push(u8::try_from(parents.len() - before).unwrap_or(u8::MAX));
+            ids.extend_from_slice(id);
+            ages.push(age);
         }
-        graph.ordered = order.len();
-        graph.fan = fan(&graph.ids, id_length);
-        graph
+        let id = |commit: Commit| &ids[commit as usize * id_length..][..id_length];
+        let mut by_id: Vec<Commit> = (0..).take(counts.len()).collect();
+        by_id.sort_unstable_by(|&one, &other| id(one).cmp(id(other)));
+        let mut fan = vec![0u32; FAN];
+        ids.chunks_exact(id_length).for_each(|id| fan[prefix(id) + 1] += 1);
+        for at in 1..FAN {
+            fan[at] += fan[at - 1];
+        }
+        let mut body = Vec::with_capacity(ids.len() + counts.len() + 4 * (2 * counts.len() + FAN + parents.len()) + 8);
+        let add = |body: &mut Vec<u8>, numbers: &[u32]| {
+            numbers.iter().for_each(|number| body.extend_from_slice(&number.to_le_bytes()));
+        };
+        add(&mut body, &[narrow(counts.len()), narrow(parents.len())]);
+        body.extend_from_slice(&ids);
+        add(&mut body, &by_id);
+        add(&mut body, &fan);
+        body.extend_from_slice(&counts);
+        add(&mut body, &parents);
+        add(&mut body, &ages);
+        let parts = Parts::of(&body, id_length).unwrap_or_default();
+        Graph { id_length, body, parts, others: Vec::new(), other_numbers: HashMap::default() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.parts.count + self.others.len()
     }
 
     pub(super) fn id(&self, commit: Commit) -> &oid {
-        oid::from_bytes_unchecked(self.bytes(commit as usize))
+        oid::from_bytes_unchecked(match self.other(commit) {
+            Some((id, ..)) => id,
+            None => &self.body[self.parts.ids.start + commit as usize * self.id_length..][..self.id_length],
+        })
     }
 
-    fn bytes(&self, at: usize) -> &[u8] {
-        &self.ids[at * self.id_length..][..self.id_length]
+    fn other(&self, commit: Commit) -> Option<&Other> {
+        self.others.get((commit as usize).checked_sub(self.parts.count)?)
+    }
+
+    fn number(&self, part: &Range<usize>, at: usize) -> u32 {
+        let at = part.start + 4 * at;
+        self.body[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
     }
 
     /// The number of the commit of this id, if it is there.
     pub(super) fn find(&self, id: &oid) -> Option<Commit> {
-        if id.as_bytes().len() != self.id_length {
+        if id.as_bytes().len() != self.id_length || self.body.is_empty() {
             return None;
         }
         let prefix = prefix(id.as_bytes());
-        let (mut from, mut to) = match self.fan.get(prefix..prefix + 2) {
-            Some(&[from, to]) => (from as usize, to as usize),
-            _ => (0, 0),
-        };
+        let mut from = self.number(&self.parts.fan, prefix) as usize;
+        let mut to = self.number(&self.parts.fan, prefix + 1) as usize;
         while from < to {
             let middle = from.midpoint(to);
-            match id.as_bytes().cmp(self.bytes(middle)) {
-                std::cmp::Ordering::Equal => return Some(narrow(middle)),
+            let commit = self.number(&self.parts.by_id, middle);
+            match id.cmp(self.id(commit)) {
+                std::cmp::Ordering::Equal => return Some(commit),
                 std::cmp::Ordering::Less => to = middle,
                 std::cmp::Ordering::Greater => from = middle + 1,
             }
         }
-        self.others.get(id).copied()
+        self.other_numbers.get(id).copied()
     }
 
-    pub(super) fn parents(&self, commit: Commit) -> &[Commit] {
+    pub(super) fn parents(&self, commit: Commit) -> impl Iterator<Item = Commit> {
+        let other = self.other(commit).map_or(&[][..], |(_, parents, _)| parents);
         let at = commit as usize;
-        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.parents[start as usize..self.ends[at] as usize]
+        let end = self.parts.ends.get(at).map_or(0, |&end| end as usize);
+        let start = at.checked_sub(1).and_then(|before| self.parts.ends.get(before)).map_or(0, |&end| end as usize);
+        let own = start.min(end)..end;
+        own.map(|at| self.number(&self.parts.parents, at)).chain(other.iter().copied())
+    }
+
+    fn age(&self, commit: Commit) -> u32 {
+        self.other(commit).map_or_else(|| self.number(&self.parts.ages, commit as usize), |&(.., age)| age)
     }
 
     /// Adds a commit whose parents are there already, and gives its age.
     pub(super) fn add(&mut self, id: ObjectId, time: i64, parents: impl Iterator<Item = ObjectId>) -> u32 {
         if let Some(known) = self.find(&id) {
-            return self.ages[known as usize];
+            return self.age(known);
         }
-        let number = narrow(self.len());
         let parents: Vec<Commit> = parents.filter_map(|parent| self.find(&parent)).collect();
-        let age = age(time, parents.iter().map(|&parent| self.ages[parent as usize]).max());
-        self.push(id, number, &parents, age);
+        let age = age(time, parents.iter().map(|&parent| self.age(parent)).max());
+        self.other_numbers.insert(id, narrow(self.len()));
+        self.others.push((id.as_bytes().to_vec(), parents, age));
         age
-    }
-
-    fn push(&mut self, id: ObjectId, number: Commit, parents: &[Commit], age: u32) {
-        self.ids.extend_from_slice(id.as_bytes());
-        self.parents.extend_from_slice(parents);
-        self.ends.push(narrow(self.parents.len()));
-        self.ages.push(age);
-        self.others.insert(id, number);
     }
 
     /// Gives a claim to each commit that can be reached from this one and has none. Behind those in `cut` nothing is
@@ -137,7 +180,7 @@ impl Graph {
             if !cut.is_empty() && cut.contains(&commit) {
                 continue;
             }
-            for &parent in self.parents(commit) {
+            for parent in self.parents(commit) {
                 if claims[parent as usize] == UNCLAIMED {
                     claims[parent as usize] = claim;
                     open.push(parent);
@@ -146,97 +189,63 @@ impl Graph {
         }
     }
 
-    /// What is not in the file, as ids and parents.
-    pub(super) fn others(&self) -> Vec<Other> {
-        let numbers = narrow(self.ordered)..narrow(self.len());
-        let other =
-            |commit| (self.id(commit).as_bytes().to_vec(), self.parents(commit).to_vec(), self.ages[commit as usize]);
-        numbers.map(other).collect()
+    /// What is not in the file.
+    pub(super) fn others(&self) -> &[Other] {
+        &self.others
     }
 
     /// Whether the commits beside the file should join it.
     pub(super) fn is_loose(&self) -> bool {
-        let others = self.len() - self.ordered;
-        self.ordered == 0 || others >= JOIN_FROM && others >= self.ordered / 16
+        self.others.len() >= JOIN_FROM && self.others.len() >= self.parts.count / 16
     }
 
-    /// Puts all ids in order, and gives for each former number the new one.
-    pub(super) fn order(&mut self) -> Vec<Commit> {
+    /// Takes in the commits beside the file, and gives for each former number the new one.
+    pub(super) fn join(&mut self) -> Vec<Commit> {
         let mut order: Vec<Commit> = (0..narrow(self.len())).collect();
-        order.sort_unstable_by(|&one, &other| self.id(one).cmp(self.id(other)));
+        order.sort_unstable_by(|&one, &other| (self.age(one), self.id(one)).cmp(&(self.age(other), self.id(other))));
         let mut numbers = vec![0; order.len()];
         (0..).zip(&order).for_each(|(new, &old)| numbers[old as usize] = new);
-        let mut ordered = Graph { id_length: self.id_length, ordered: order.len(), ..Graph::default() };
-        for old in order {
-            ordered.ids.extend_from_slice(self.id(old).as_bytes());
-            ordered.parents.extend(self.parents(old).iter().map(|&parent| numbers[parent as usize]));
-            ordered.ends.push(narrow(ordered.parents.len()));
-            ordered.ages.push(self.ages[old as usize]);
-        }
-        ordered.fan = fan(&ordered.ids, ordered.id_length);
-        *self = ordered;
+        let rows = order.iter().map(|&old| {
+            let parents: Vec<Commit> = self.parents(old).map(|parent| numbers[parent as usize]).collect();
+            (self.id(old).as_bytes(), parents.into_iter(), self.age(old))
+        });
+        *self = Graph::build(self.id_length, rows);
         numbers
     }
 
     /// Writes what is in order, and gives the digest by which it is known; `None` if it cannot be written.
     pub(super) fn write(&self, file: &Path) -> Option<[u8; 32]> {
-        let ends = &self.ends[..self.ordered];
-        let parents = &self.parents[..ends.last().map_or(0, |&end| end as usize)];
-        let mut body = Vec::with_capacity(self.ordered * (self.id_length + 12) + 16);
-        body.extend_from_slice(&narrow(self.ordered).to_le_bytes());
-        body.extend_from_slice(&narrow(parents.len()).to_le_bytes());
-        body.extend_from_slice(&self.ids[..self.ordered * self.id_length]);
-        let mut start = 0;
-        for &end in ends {
-            body.push(u8::try_from(end - start).ok()?);
-            start = end;
-        }
-        let ages = &self.ages[..self.ordered];
-        parents.iter().chain(ages).for_each(|number| body.extend_from_slice(&number.to_le_bytes()));
-        let digest = *blake3::hash(&body).as_bytes();
-        write_atomically(file, &[MAGIC, &digest, &body])?;
+        let digest = *blake3::hash(&self.body).as_bytes();
+        let checksum = crc32fast::hash(&self.body).to_le_bytes();
+        write_atomically(file, &[MAGIC, &digest, &checksum, &self.body])?;
         Some(digest)
     }
 
     /// Reads the file of this digest, and adds what is not in it.
-    pub(super) fn read(file: &Path, digest: &[u8; 32], kind: gix::hash::Kind, others: &[Other]) -> Option<Graph> {
-        let bytes = fs::read(file).ok()?;
-        let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
-        if checksum != digest || *blake3::hash(body).as_bytes() != *digest {
+    pub(super) fn read(file: &Path, digest: &[u8; 32], kind: gix::hash::Kind, others: Vec<Other>) -> Option<Graph> {
+        use std::io::Read as _;
+        let mut file = fs::File::open(file).ok()?;
+        let mut head = [0; HEAD];
+        file.read_exact(&mut head).ok()?;
+        if head[..16] != *MAGIC || head[16..48] != *digest {
+            return None;
+        }
+        let mut body = Vec::new();
+        file.read_to_end(&mut body).ok()?;
+        if crc32fast::hash(&body).to_le_bytes() != head[48..] {
             return None;
         }
         let id_length = kind.len_in_bytes();
-        let (head, rest) = body.split_at_checked(8)?;
-        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        let (ordered, links) = (number(0) as usize, number(4) as usize);
-        let (ids, rest) = rest.split_at_checked(ordered.checked_mul(id_length)?)?;
-        let (counts, numbers) = rest.split_at_checked(ordered)?;
-        let mut parents: Vec<Commit> =
-            numbers.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
-        if parents.len() != links.checked_add(ordered)? {
-            return None;
-        }
-        let ages = parents.split_off(links);
-        let mut end = 0;
-        let ends: Vec<u32> = counts
-            .iter()
-            .map(|&count| {
-                end += u32::from(count);
-                end
-            })
-            .collect();
-        if end as usize != links {
-            return None;
-        }
-        let fan = fan(ids, id_length);
-        let mut graph =
-            Graph { id_length, ids: ids.to_vec(), ordered, fan, others: HashMap::default(), ends, parents, ages };
-        for (id, parents, age) in others {
-            let id = ObjectId::try_from(&id[..]).ok().filter(|id| id.kind() == kind)?;
-            graph.push(id, narrow(graph.len()), parents, *age);
+        let parts = Parts::of(&body, id_length)?;
+        let mut graph = Graph { id_length, body, parts, others: Vec::new(), other_numbers: HashMap::default() };
+        for other in others {
+            let id = ObjectId::try_from(&other.0[..]).ok().filter(|id| id.kind() == kind)?;
+            graph.other_numbers.insert(id, narrow(graph.len()));
+            graph.others.push(other);
         }
         let count = narrow(graph.len());
-        graph.parents.iter().all(|&parent| parent < count).then_some(graph)
+        let is_sound = graph.others.iter().flat_map(|(_, parents, _)| parents).all(|&parent| parent < count);
+        is_sound.then_some(graph)
     }
 
     /// Whether the file is there and of this digest, as far as its head tells.
@@ -248,13 +257,35 @@ impl Graph {
     }
 }
 
-fn fan(ids: &[u8], id_length: usize) -> Vec<u32> {
-    let mut fan = vec![0u32; (1 << 16) + 1];
-    ids.chunks_exact(id_length).for_each(|id| fan[prefix(id) + 1] += 1);
-    for at in 1..fan.len() {
-        fan[at] += fan[at - 1];
+impl Parts {
+    fn of(body: &[u8], id_length: usize) -> Option<Parts> {
+        let number = |at: usize| body.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize);
+        let (count, links) = (number(0)?, number(4)?);
+        let mut at: usize = 8;
+        let mut part = |length: usize| {
+            let start = at;
+            at = start.checked_add(length)?;
+            Some(start..at)
+        };
+        let ids = part(count.checked_mul(id_length)?)?;
+        let by_id = part(count.checked_mul(4)?)?;
+        let fan = part(4 * FAN)?;
+        let counts = part(count)?;
+        let parents = part(links.checked_mul(4)?)?;
+        let ages = part(count.checked_mul(4)?)?;
+        if ages.end != body.len() {
+            return None;
+        }
+        let mut end = 0;
+        let ends: Vec<u32> = body[counts]
+            .iter()
+            .map(|&count| {
+                end += u32::from(count);
+                end
+            })
+            .collect();
+        (end as usize == links).then_some(Parts { count, ids, by_id, fan, parents, ages, ends })
     }
-    fan
 }
 
 fn prefix(id: &[u8]) -> usize {

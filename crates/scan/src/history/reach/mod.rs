@@ -23,7 +23,7 @@ use self::graph::Graph;
 use self::places::{Difference, Numbers, numbers};
 pub(super) use self::places::{Introduced, Place, ROOT, below};
 pub(super) use self::refs::Refs;
-use self::routes::Routes;
+use self::routes::{Packed, Routes};
 pub(super) use self::saved::Reached;
 use self::saved::{Bytes, Saved};
 use self::settle::Times;
@@ -143,7 +143,7 @@ pub(super) struct Reachability<'h> {
     graph: Graph,
     /// The digest of the file that the graph was read from.
     file: Option<[u8; 32]>,
-    routes: Routes,
+    routes: Routes<'h>,
     places: Vec<Place>,
     /// Commits, with the places that their trees have.
     tips: Vec<(ObjectId, Vec<u32>)>,
@@ -154,7 +154,7 @@ impl<'h> Reachability<'h> {
     /// Of a history that is read as a whole; where things stand is to be added.
     pub(super) fn new(repository: &'h Repository, refs: &'h Refs, store: &Store, commits: &[CommitRecord]) -> Self {
         let graph = Graph::of(store, commits);
-        let routes = Routes::new(repository, refs, &graph);
+        let routes = Routes::new(repository, refs, &graph, Packed::default());
         Reachability {
             repository,
             refs,
@@ -193,13 +193,13 @@ impl<'h> Reachability<'h> {
         commits: &mut [CommitRecord],
     ) -> Option<Self> {
         let saved = Saved::read(&earlier.routes)?;
-        let mut graph = Graph::read(&earlier.commits, &saved.graph, repository.object_hash(), &saved.others)?;
+        let mut graph = Graph::read(&earlier.commits, &saved.graph, repository.object_hash(), saved.others)?;
         for commit in commits {
             let new = commit.parents.iter().map(|&parent| store.table.id(parent).to_owned());
             let parents = new.chain(commit.older.iter().copied());
             commit.age = graph.add(store.table.id(commit.commit).to_owned(), commit.time, parents);
         }
-        let routes = Routes::new(repository, refs, &graph);
+        let routes = Routes::new(repository, refs, &graph, saved.packed);
         let tips = saved.tips.into_iter().filter_map(|(id, has)| Some((ObjectId::try_from(&id[..]).ok()?, has)));
         Some(Reachability {
             repository,
@@ -217,7 +217,7 @@ impl<'h> Reachability<'h> {
         let mut known = numbers(&self.places);
         for new in introduced {
             let Some(commit) = self.graph.find(&new.commit) else { continue };
-            let number = *known.entry((new.object.clone(), new.path)).or_insert_with(|| {
+            let number = *known.entry((new.object, new.path)).or_insert_with(|| {
                 self.places.push(Place::new(new.object, new.path, new.shown));
                 u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
             });
@@ -229,7 +229,7 @@ impl<'h> Reachability<'h> {
     /// Finds out what the tips of now have, from what those of before had.
     fn find_tips(&mut self, numbers: &Numbers) {
         let before: HashMap<ObjectId, Vec<u32>> = std::mem::take(&mut self.tips).into_iter().collect();
-        let wanted: HashSet<&[u8]> = self.places.iter().map(|place| place.object.as_slice()).collect();
+        let wanted: HashSet<ObjectId> = self.places.iter().map(|place| place.object).collect();
         let mut tips: Vec<(ObjectId, Vec<u32>)> = Vec::new();
         for tip in self.routes.tips() {
             let id = self.graph.id(tip).to_owned();
@@ -263,7 +263,7 @@ impl<'h> Reachability<'h> {
             if let Some(found) = known.get_key_value(self.graph.id(commit)) {
                 return Some(found);
             }
-            open.extend(self.graph.parents(commit).iter().copied().filter(|&parent| seen.insert(parent)));
+            open.extend(self.graph.parents(commit).filter(|&parent| seen.insert(parent)));
         }
         known.iter().min_by_key(|(id, _)| **id)
     }
@@ -283,16 +283,20 @@ impl<'h> Reachability<'h> {
                 graph
             }
             None => {
-                let numbers = self.graph.order();
-                let commits = self.places.iter_mut().flat_map(|place| place.commits.iter_mut());
-                commits.for_each(|commit| *commit = numbers[*commit as usize]);
+                if !self.graph.others().is_empty() {
+                    let numbers = self.graph.join();
+                    let commits = self.places.iter_mut().flat_map(|place| place.commits.iter_mut());
+                    commits.for_each(|commit| *commit = numbers[*commit as usize]);
+                    self.routes.packed.renumber(&numbers);
+                }
                 self.graph.write(&file)?
             }
         };
         let saved = Saved {
             graph,
-            others: self.graph.others(),
+            others: self.graph.others().to_vec(),
             places: std::mem::take(&mut self.places),
+            packed: std::mem::take(&mut self.routes.packed),
             tips: self.tips.iter().map(|(id, has)| (id.as_bytes().to_vec(), has.clone())).collect(),
             is_whole: self.is_whole,
         };

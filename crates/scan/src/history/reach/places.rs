@@ -19,7 +19,8 @@ pub(in crate::history) const ROOT: u64 = 0;
 /// An object at a path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::history) struct Place {
-    pub(in crate::history) object: Vec<u8>,
+    #[serde(with = "super::saved::id")]
+    pub(in crate::history) object: ObjectId,
     /// The path, as [`below`] has it: two paths may be shown alike.
     pub(in crate::history) path: u64,
     /// The path as it is shown.
@@ -29,14 +30,14 @@ pub(in crate::history) struct Place {
 }
 
 impl Place {
-    pub(in crate::history) fn new(object: Vec<u8>, path: u64, shown: String) -> Place {
+    pub(in crate::history) fn new(object: ObjectId, path: u64, shown: String) -> Place {
         Place { object, path, shown, commits: Vec::new() }
     }
 }
 
 /// Something that a commit has at a path and none of its parents.
 pub(in crate::history) struct Introduced {
-    pub(in crate::history) object: Vec<u8>,
+    pub(in crate::history) object: ObjectId,
     pub(in crate::history) path: u64,
     pub(in crate::history) shown: String,
     pub(in crate::history) commit: ObjectId,
@@ -53,10 +54,10 @@ pub(in crate::history) fn below(directory: u64, name: &[u8]) -> u64 {
 }
 
 /// Places by object and path.
-pub(super) type Numbers = HashMap<(Vec<u8>, u64), u32, RandomState>;
+pub(super) type Numbers = HashMap<(ObjectId, u64), u32, RandomState>;
 
 pub(super) fn numbers(places: &[Place]) -> Numbers {
-    (0..).zip(places).map(|(number, place)| ((place.object.clone(), place.path), number)).collect()
+    (0..).zip(places).map(|(number, place)| ((place.object, place.path), number)).collect()
 }
 
 /// Tells which places differ between two tips.
@@ -64,7 +65,7 @@ pub(super) struct Difference<'d> {
     pub(super) repository: &'d Repository,
     pub(super) numbers: &'d Numbers,
     /// The objects that have places.
-    pub(super) wanted: &'d HashSet<&'d [u8]>,
+    pub(super) wanted: &'d HashSet<ObjectId>,
     pub(super) lost: HashSet<u32>,
     pub(super) gained: Vec<u32>,
     steps: usize,
@@ -74,7 +75,7 @@ pub(super) struct Difference<'d> {
 type Directory = HashMap<BString, (bool, ObjectId)>;
 
 impl<'d> Difference<'d> {
-    pub(super) fn new(repository: &'d Repository, numbers: &'d Numbers, wanted: &'d HashSet<&'d [u8]>) -> Self {
+    pub(super) fn new(repository: &'d Repository, numbers: &'d Numbers, wanted: &'d HashSet<ObjectId>) -> Self {
         Difference { repository, numbers, wanted, lost: HashSet::new(), gained: Vec::new(), steps: 0 }
     }
 
@@ -111,7 +112,7 @@ impl<'d> Difference<'d> {
                 continue;
             }
             let file = |entry: Option<(bool, ObjectId)>| {
-                entry.filter(|(is_tree, id)| !is_tree && self.wanted.contains(id.as_bytes())).map(|(_, id)| id)
+                entry.filter(|(is_tree, id)| !is_tree && self.wanted.contains(id)).map(|(_, id)| id)
             };
             let tree = |entry: Option<(bool, ObjectId)>| entry.filter(|(is_tree, _)| *is_tree).map(|(_, id)| id);
             let (old_tree, new_tree) = (tree(old), tree(new));
@@ -120,7 +121,7 @@ impl<'d> Difference<'d> {
                 continue;
             }
             let path = below(path, name);
-            let number = |id: ObjectId| self.numbers.get(&(id.as_bytes().to_vec(), path)).copied();
+            let number = |id: ObjectId| self.numbers.get(&(id, path)).copied();
             let (lost, gained) = (old.and_then(number), new.and_then(number));
             self.lost.extend(lost);
             self.gained.extend(gained);

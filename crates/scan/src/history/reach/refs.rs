@@ -11,6 +11,7 @@ use gix::ObjectId;
 /// The refs of a repository as they are stored, and a digest of all that reachability depends on besides objects.
 pub(in crate::history) struct Refs {
     pub(super) digest: [u8; 32],
+    packed_digest: [u8; 32],
     packed: Vec<u8>,
     /// Refs in files of their own, and heads, by name.
     loose: Vec<(Vec<u8>, Vec<u8>)>,
@@ -24,15 +25,23 @@ pub(in crate::history) struct Refs {
 
 /// A ref that names an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ref {
+pub(super) struct Ref<'r> {
     /// The whole name, such as `refs/heads/main`.
-    pub(super) name: Vec<u8>,
-    pub(super) target: ObjectId,
-    /// What its tag leads to, where that is known.
-    pub(super) peeled: Option<ObjectId>,
+    pub(super) name: &'r [u8],
+    pub(super) target: Target,
     pub(super) from: ReachedFrom,
     /// Among those from which something is reached in the same way.
     order: u8,
+}
+
+/// What a ref names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Object(ObjectId),
+    /// What a tag leads to, where that is known.
+    Tag(ObjectId, ObjectId),
+    /// What the line of this number of the packed refs does.
+    Known(usize),
 }
 
 impl Refs {
@@ -40,6 +49,7 @@ impl Refs {
     pub(in crate::history) fn read(directories: &[PathBuf]) -> Refs {
         let mut refs = Refs {
             digest: [0; 32],
+            packed_digest: [0; 32],
             packed: Vec::new(),
             loose: Vec::new(),
             shallow: Vec::new(),
@@ -65,6 +75,7 @@ impl Refs {
         }
         refs.loose.sort();
         refs.loose.dedup();
+        refs.packed_digest = *blake3::hash(&refs.packed).as_bytes();
         refs.digest_into(&mut hasher);
         refs.digest = *hasher.finalize().as_bytes();
         refs
@@ -87,7 +98,7 @@ impl Refs {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         };
-        add(&self.packed);
+        add(&self.packed_digest);
         add(&self.shallow);
         for (name, content) in &self.loose {
             add(name);
@@ -104,29 +115,47 @@ impl Refs {
     }
 
     /// The refs, those that make most public first: of a branch, what is checked out first.
-    pub(super) fn list(&self) -> Vec<Ref> {
+    pub(super) fn list(&self) -> Vec<Ref<'_>> {
         let current = self.loose.iter().find(|(name, _)| name == b"HEAD");
         let current = current.and_then(|(_, content)| content.strip_prefix(b"ref:")).map(<[u8]>::trim);
-        let mut list: Vec<Ref> = Vec::new();
-        let mut own = HashSet::new();
+        let mut list: Vec<Ref<'_>> = Vec::new();
+        let mut own: HashSet<&[u8]> = HashSet::new();
         for (name, content) in &self.loose {
-            own.insert(name.as_slice());
+            own.insert(name);
             if let Some(target) = id(content) {
-                list.extend(Ref::new(name, target, None, current));
+                list.extend(Ref::new(name, Target::Object(target), current));
             }
         }
-        let mut lines = self.packed.lines().peekable();
-        while let Some(line) = lines.next() {
-            let Some((hex, name)) = line.split_once_str(b" ") else { continue };
-            let peeled = lines.next_if(|line| line.starts_with(b"^")).and_then(|line| id(&line[1..]));
-            if !own.contains(name)
-                && let Some(target) = id(hex)
-            {
-                list.extend(Ref::new(name, target, peeled, current));
-            }
+        for (number, line) in self.packed.lines().enumerate() {
+            let Some((_, name)) = entry(line).filter(|(_, name)| !own.contains(name)) else { continue };
+            list.extend(Ref::new(name, Target::Known(number), current));
         }
-        list.sort_by(|one, other| (one.from, one.order, &one.name).cmp(&(other.from, other.order, &other.name)));
+        list.sort_by(|one, other| (one.from, one.order, one.name).cmp(&(other.from, other.order, other.name)));
         list
+    }
+
+    /// What packed refs name, by the number of the line.
+    pub(super) fn packed_targets(&self) -> impl Iterator<Item = (usize, Target)> {
+        let mut lines = self.packed.lines().enumerate().peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let (number, line) = lines.next()?;
+                let Some(target) = entry(line).and_then(|(hex, _)| id(hex)) else { continue };
+                let peeled = lines.next_if(|(_, line)| line.first() == Some(&b'^'));
+                let peeled = peeled.and_then(|(_, line)| id(&line[1..]));
+                return Some((number, peeled.map_or(Target::Object(target), |peeled| Target::Tag(target, peeled))));
+            }
+        })
+    }
+
+    /// How many lines the packed refs are.
+    pub(super) fn packed_lines(&self) -> usize {
+        self.packed.lines().count()
+    }
+
+    /// A digest of the packed refs.
+    pub(super) fn packed_digest(&self) -> [u8; 32] {
+        self.packed_digest
     }
 
     /// The name of the ref in a line, from 1, of the packed refs.
@@ -157,15 +186,15 @@ impl Refs {
     }
 }
 
-impl Ref {
-    fn new(name: &[u8], target: ObjectId, peeled: Option<ObjectId>, current: Option<&[u8]>) -> Option<Ref> {
+impl<'r> Ref<'r> {
+    fn new(name: &'r [u8], target: Target, current: Option<&[u8]>) -> Option<Ref<'r>> {
         let (from, order) = match name {
             _ if current == Some(name) => (ReachedFrom::BranchTip, 0),
             b"HEAD" => (ReachedFrom::BranchTip, 2),
             _ if name.starts_with(b"worktrees/") && name.ends_with(b"/HEAD") => (ReachedFrom::BranchTip, 2),
             _ => kind(name)?,
         };
-        Some(Ref { name: name.to_vec(), target, peeled, from, order })
+        Some(Ref { name, target, from, order })
     }
 }
 
@@ -190,6 +219,12 @@ pub(super) fn short(name: &[u8]) -> &[u8] {
         let is_request = kind(name).is_some_and(|(from, _)| from == ReachedFrom::PullRequest);
         name.strip_prefix(b"refs/").filter(|_| is_request).unwrap_or(name)
     })
+}
+
+/// The id and the name in a line of the packed refs.
+fn entry(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(b' ', line).filter(|_| line[0] != b'#' && line[0] != b'^')?;
+    Some((&line[..at], &line[at + 1..]))
 }
 
 /// The ids of a reflog, the newest entry first: what the ref was set to, and what it was before, if anything.
@@ -234,6 +269,7 @@ mod tests {
         let hex = |digit: char| digit.to_string().repeat(40);
         let refs = Refs {
             digest: [0; 32],
+            packed_digest: [0; 32],
             packed: format!(
                 "# pack-refs with: peeled fully-peeled sorted \n{} refs/heads/a\n{} refs/heads/main\n{} refs/pull/1/head\n{} refs/tags/v1\n^{}\n",
                 hex('1'), hex('2'), hex('3'), hex('4'), hex('5')
@@ -253,18 +289,22 @@ mod tests {
             is_foreign: false,
         };
         let list = refs.list();
-        let names: Vec<_> = list.iter().map(|found| short(&found.name).to_str_lossy()).collect();
+        let names: Vec<_> = list.iter().map(|found| short(found.name).to_str_lossy()).collect();
         assert_eq!(names, ["main", "a", "worktrees/x/HEAD", "v1", "pull/1/head", "refs/notes/commits", "refs/stash"]);
-        assert_eq!(list[1].target.to_string(), hex('6'));
-        assert_eq!(list[3].peeled.map(|id| id.to_string()), Some(hex('5')));
+        let id = |digit| ObjectId::from_hex(hex(digit).as_bytes()).expect("an id");
+        assert_eq!(list[1].target, Target::Object(id('6')));
+        let packed: Vec<_> = refs.packed_targets().collect();
+        assert_eq!(packed[3], (4, Target::Tag(id('4'), id('5'))));
+        assert_eq!(list[3].target, Target::Known(4));
     }
 
     proptest::proptest! {
         #[test]
         fn any_bytes_are_refs_and_logs_or_none(content in proptest::collection::vec(proptest::sample::select(b"\n ^a1#r/".to_vec()), 0..200)) {
             let loose = vec![(b"HEAD".to_vec(), content.clone())];
-            let refs = Refs { digest: [0; 32], packed: content.clone(), loose, shallow: content.clone(), logs: Vec::new(), indexes: Vec::new(), is_foreign: false };
+            let refs = Refs { digest: [0; 32], packed_digest: [0; 32], packed: content.clone(), loose, shallow: content.clone(), logs: Vec::new(), indexes: Vec::new(), is_foreign: false };
             refs.list();
+            refs.packed_targets().count();
             refs.shallow().count();
             log_entries(&content);
         }

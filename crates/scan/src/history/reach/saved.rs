@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::graph::Other;
 use super::places::Place;
+use super::routes::Packed;
 
 /// From where the objects can be reached in which something was found.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,6 +100,7 @@ pub(super) struct Saved {
     /// Commits that are not in it.
     pub(super) others: Vec<Other>,
     pub(super) places: Vec<Place>,
+    pub(super) packed: Packed,
     /// Tips by commit, with the places that they have.
     pub(super) tips: Vec<(Vec<u8>, Vec<u32>)>,
     /// Whether all was followed to its end.
@@ -138,6 +140,20 @@ impl<'de> Deserialize<'de> for Bytes {
             }
         }
         deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+/// An object's id as bytes.
+pub(super) mod id {
+    use super::{Bytes, Deserialize, Deserializer, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(id: &gix::ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(id.as_bytes())
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<gix::ObjectId, D::Error> {
+        let bytes = Bytes::deserialize(deserializer)?;
+        gix::ObjectId::try_from(&bytes.0[..]).map_err(|_| serde::de::Error::custom("not an id"))
     }
 }
 

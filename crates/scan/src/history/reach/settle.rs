@@ -1,6 +1,7 @@
 //! What follows from routes and places for each object in which something was found.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use custody_contract::{Reach, ReachedFrom};
 use gix::{ObjectId, Repository};
@@ -16,8 +17,8 @@ use super::{Earlier, Reachability};
 /// When commits were authored and committed.
 pub(in crate::history) type Times = HashMap<Vec<u8>, (i64, i64)>;
 
-/// The objects in which something was found; where they stand, if they are files.
-type Objects<'f> = BTreeMap<&'f [u8], Option<&'f [Standing]>>;
+/// The objects in which something was found, in order; where they stand, if they are files.
+type Objects<'f> = Vec<(&'f [u8], Option<&'f [Standing]>)>;
 
 impl Reachability<'_> {
     /// Works out from where the objects of these facts can be reached. What nothing leads to is unreachable if all is
@@ -33,7 +34,7 @@ impl Reachability<'_> {
         let objects = objects(facts);
         let mut claims = vec![UNCLAIMED; self.graph.len()];
         self.claim_from(0, &mut claims);
-        let by_object = by_object(&self.places);
+        let by_object = ByObject::new(&self.places);
         let is_lost = self.is_some_lost(&objects, &by_object, &claims);
         let staged = if is_lost { self.look_further(&objects, &mut claims) } else { HashSet::new() };
         let mut reached = Reached::new(self.refs.digest);
@@ -45,9 +46,8 @@ impl Reachability<'_> {
             staged,
         };
         let mut ways = Ways { known: HashMap::new(), names: HashMap::new(), shown };
-        let none = Vec::new();
-        for (&id, standings) in &objects {
-            let places = by_object.get(id).unwrap_or(&none);
+        for (id, standings) in objects {
+            let places = by_object.of(id, &settling.reachability.places);
             let found: Vec<u32> = match standings {
                 _ if settling.reachability.refs.is_foreign => Vec::new(),
                 Some(standings) => {
@@ -74,12 +74,13 @@ impl Reachability<'_> {
     }
 
     /// Whether the refs do not lead to all that was found, so that it is worth to look elsewhere.
-    fn is_some_lost(&self, objects: &Objects<'_>, by_object: &HashMap<Vec<u8>, Vec<u32>>, claims: &[u32]) -> bool {
+    fn is_some_lost(&self, objects: &Objects<'_>, by_object: &ByObject, claims: &[u32]) -> bool {
         let is_lost = |commits: &[Commit]| commits.iter().all(|&commit| claims[commit as usize] == UNCLAIMED);
         objects.iter().any(|(id, standings)| match standings {
-            Some(_) => by_object
-                .get(*id)
-                .is_none_or(|places| places.iter().any(|&at| is_lost(&self.places[at as usize].commits))),
+            Some(_) => {
+                let places = by_object.of(id, &self.places);
+                places.is_empty() || places.iter().any(|&at| is_lost(&self.places[at as usize].commits))
+            }
             None => ObjectId::try_from(*id).is_ok_and(|id| match self.graph.find(&id) {
                 Some(commit) => is_lost(&[commit]),
                 None => !self.routes.direct.contains_key(&id),
@@ -99,12 +100,13 @@ impl Reachability<'_> {
             let mut seen = HashSet::new();
             for (at, (after, before)) in log_entries(&content).into_iter().enumerate() {
                 if let Some(after) = after.filter(|_| is_stash && at > 0) {
-                    let number = self.routes.push(format!("stash@{{{at}}}").into_bytes(), ReachedFrom::Stash);
+                    let name = Cow::Owned(format!("stash@{{{at}}}").into_bytes());
+                    let number = self.routes.push(name, ReachedFrom::Stash);
                     self.routes.lead(number, after, self.repository, &self.graph);
                 }
                 for id in [after, before].into_iter().flatten().filter(|_| !is_stash) {
                     if seen.insert(id) {
-                        let number = self.routes.push(short(name).to_vec(), ReachedFrom::Reflog);
+                        let number = self.routes.push(Cow::Borrowed(short(name)), ReachedFrom::Reflog);
                         self.routes.lead(number, id, self.repository, &self.graph);
                     }
                 }
@@ -112,10 +114,8 @@ impl Reachability<'_> {
         }
         self.claim_from(first, claims);
         self.routes.tags_of_tags(self.repository, &self.graph);
-        let wanted = |id: &ObjectId| objects.contains_key(id.as_bytes());
-        let mut trees: Vec<(ObjectId, u32)> = self.routes.direct.iter().map(|(&id, &number)| (id, number)).collect();
-        trees.sort_by_key(|&(_, number)| number);
-        for (tree, number) in trees {
+        let wanted = |id: &ObjectId| objects.binary_search_by_key(&id.as_bytes(), |(id, _)| id).is_ok();
+        for (tree, number) in std::mem::take(&mut self.routes.trees) {
             files_of(self.repository, tree, &mut |file| {
                 if wanted(&file) {
                     self.routes.direct.entry(file).or_insert(number);
@@ -161,20 +161,29 @@ fn objects(facts: &[Fact]) -> Objects<'_> {
         Stands::Blob(standings) => (fact.object.as_slice(), Some(standings.as_slice())),
         _ => (fact.object.as_slice(), None),
     });
-    objects.collect()
+    let mut objects: Objects<'_> = objects.collect();
+    // All that is found in an object stands where the object does.
+    objects.sort_by_key(|&(id, _)| id);
+    objects.dedup_by_key(|(id, _)| *id);
+    objects
 }
 
-fn by_object(places: &[Place]) -> HashMap<Vec<u8>, Vec<u32>> {
-    let mut by_object: HashMap<Vec<u8>, Vec<u32>> = HashMap::new();
-    for (number, place) in (0..).zip(places) {
-        match by_object.get_mut(&place.object) {
-            Some(places) => places.push(number),
-            None => {
-                by_object.insert(place.object.clone(), vec![number]);
-            }
-        }
+/// The numbers of places, in the order of their objects.
+struct ByObject(Vec<u32>);
+
+impl ByObject {
+    fn new(places: &[Place]) -> ByObject {
+        let mut order: Vec<u32> = (0..).take(places.len()).collect();
+        order.sort_by(|&one, &other| places[one as usize].object.cmp(&places[other as usize].object));
+        ByObject(order)
     }
-    by_object
+
+    /// Those of an object.
+    fn of(&self, id: &[u8], places: &[Place]) -> &[u32] {
+        let from = self.0.partition_point(|&at| places[at as usize].object.as_bytes() < id);
+        let length = self.0[from..].iter().take_while(|&&at| places[at as usize].object.as_bytes() == id).count();
+        &self.0[from..from + length]
+    }
 }
 
 /// When a commit or tag was made, from the object.
@@ -239,13 +248,13 @@ impl Settling<'_, '_> {
     fn way(&self, id: &[u8], places: &[u32]) -> Way {
         let Ok(id) = ObjectId::try_from(id) else { return Way::Unknown };
         let tips = match places {
-            [] => Vec::new(),
-            [one] => self.tips[*one as usize].clone(),
+            [] => Cow::default(),
+            [one] => Cow::Borrowed(self.tips[*one as usize].as_slice()),
             several => {
                 let mut tips: Vec<u32> = several.iter().flat_map(|&at| &self.tips[at as usize]).copied().collect();
                 tips.sort_unstable();
                 tips.dedup();
-                tips
+                Cow::Owned(tips)
             }
         };
         if !tips.is_empty() {
