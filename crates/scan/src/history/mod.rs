@@ -11,6 +11,7 @@ mod commit;
 mod delta;
 mod facts;
 mod family;
+mod genuine;
 mod grown;
 mod links;
 mod listing;
@@ -53,12 +54,13 @@ pub struct HistorySource {
     path: PathBuf,
     cache: Option<PathBuf>,
     verify: bool,
+    verify_objects: bool,
 }
 
 impl HistorySource {
     /// The repository that `path` belongs to.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        HistorySource { path: path.into(), cache: None, verify: false }
+        HistorySource { path: path.into(), cache: None, verify: false, verify_objects: false }
     }
 
     /// The same, with a directory for what the next scan of the repository need not read again. Made if it is not there;
@@ -73,6 +75,13 @@ impl HistorySource {
     #[must_use]
     pub fn verify(self, verify: bool) -> Self {
         HistorySource { verify, ..self }
+    }
+
+    /// The same, with every object held to its id, wherever it is stored: one that was altered and can still be decoded is
+    /// corrupt. Nothing is taken over from an earlier scan, and nothing kept.
+    #[must_use]
+    pub fn verify_objects(self, verify_objects: bool) -> Self {
+        HistorySource { verify_objects, ..self }
     }
 }
 
@@ -90,7 +99,7 @@ impl Source for HistorySource {
         let objects = repository.objects.store_ref().path().to_owned();
         let listing = Listing::of(&objects, repository.object_hash());
         let refs = Refs::read(&directories(&repository));
-        let cache = self.cache.as_ref().filter(|_| !self.verify);
+        let cache = self.cache.as_ref().filter(|_| !self.verify && !self.verify_objects);
         let cache = cache.and_then(|directory| Cache::new(directory, &objects, &engine.rules().digest()));
         let known = cache.as_ref().and_then(|cache| {
             let (state, checksum) = cache.load().filter(|(state, _)| listing.holds(state))?;
@@ -102,7 +111,7 @@ impl Source for HistorySource {
         let keeps = cache.is_some();
         let history = History { engine, options, store: &store, done, verify: self.verify, keeps, refs: &refs };
         options.expect(Surface::History, store.table.len() as u64);
-        let (mut worker, mut notes) = history.read();
+        let (mut worker, mut notes) = history.read(self.verify_objects);
         let (files, targets) = around::scan(&mut worker, &directories(&repository));
         name_refs(&refs, &mut worker);
         notes.missing.extend(targets.into_iter().filter(|id| store.lacks(id)));
@@ -189,11 +198,12 @@ struct History<'h> {
 
 impl<'h> History<'h> {
     /// Decodes and searches all objects.
-    fn read(&self) -> (Worker<'_>, Notes) {
+    fn read(&self, verify_objects: bool) -> (Worker<'_>, Notes) {
         let threads = self.options.thread_count();
         let mut readings: Vec<_> = (0..threads)
             .map(|_| Reading::new(self.engine, self.store, self.options, &self.done, self.verify))
             .collect();
+        readings.iter_mut().for_each(|reading| reading.verifies_objects = verify_objects);
         for pack in &self.store.packs {
             walk::walk_pack(self.store, pack, &mut readings);
         }
@@ -206,6 +216,9 @@ impl<'h> History<'h> {
             reading.notes.links.push(reading.links);
             notes.merge(reading.notes);
         }
+        // An object can be stored several times, and wrong in several ways.
+        notes.unread.sort_unstable();
+        notes.unread.dedup_by_key(|(object, _)| *object);
         (worker, notes)
     }
 

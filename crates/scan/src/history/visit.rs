@@ -8,6 +8,7 @@ use gix::ObjectId;
 use gix::objs::Kind;
 
 use super::commit::{self, Headed};
+use super::genuine::{ALTERED, Hashing, is_genuine};
 use super::links::Links;
 use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
@@ -100,6 +101,8 @@ pub(super) struct Reading<'h> {
     reported: (u64, u64),
     spare: Vec<Trace>,
     pub(super) links: Links,
+    /// Whether each object is held to its id.
+    pub(super) verifies_objects: bool,
 }
 
 const SURFACE: Surface = Surface::History;
@@ -122,6 +125,14 @@ impl<'h> Reading<'h> {
             reported: (0, 0),
             spare: Vec::new(),
             links: Links::default(),
+            verifies_objects: false,
+        }
+    }
+
+    /// Notes an object, one copy of it that is, if it is not what its id says.
+    fn verify(&mut self, object: ObjectIndex, kind: Kind, data: &[u8]) {
+        if self.verifies_objects && !is_genuine(self.store.table.id(object), kind, data) {
+            self.notes.unread.push((object, ALTERED));
         }
     }
 
@@ -213,6 +224,19 @@ impl<'h> Reading<'h> {
     }
 
     fn streamed(&mut self, object: ObjectIndex, content: impl Read, size: u64) {
+        if !self.verifies_objects {
+            return self.search_stream(object, content, size);
+        }
+        let id = self.store.table.id(object);
+        let mut content = Hashing::new(content, id, size);
+        self.search_stream(object, &mut content, size);
+        let rest = std::io::copy(&mut content, &mut std::io::sink());
+        if rest.is_err() || !content.is_genuine(id) {
+            self.notes.unread.push((object, ALTERED));
+        }
+    }
+
+    fn search_stream(&mut self, object: ObjectIndex, content: impl Read, size: u64) {
         if !self.done.set(object) {
             return;
         }
@@ -336,6 +360,7 @@ impl Visitor for Reading<'_> {
         from: Option<From<'_, Trace>>,
         base: bool,
     ) -> Option<Trace> {
+        self.verify(object, kind, data);
         if kind != Kind::Blob {
             self.read(object, kind, data, from.map(|from| (from.object, from.data)));
             return None;
@@ -374,10 +399,11 @@ impl Visitor for Reading<'_> {
 
 impl LooseVisitor for Reading<'_> {
     fn wants(&mut self, object: ObjectIndex) -> bool {
-        !self.done.is_set(object)
+        self.verifies_objects || !self.done.is_set(object)
     }
 
     fn loose(&mut self, object: ObjectIndex, kind: Kind, data: &[u8]) {
+        self.verify(object, kind, data);
         self.read(object, kind, data, None);
     }
 
