@@ -23,9 +23,13 @@ impl Scanned {
         self.sandbox.at("cache")
     }
 
-    fn file(&self) -> PathBuf {
-        let mut entries = fs::read_dir(self.cache()).expect("the cache was made");
-        entries.next().expect("one file").expect("an entry").path()
+    /// The one file of the cache whose name ends so.
+    fn file(&self, end: &str) -> PathBuf {
+        let entries = fs::read_dir(self.cache()).expect("the cache was made").flatten();
+        let mut ours = entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(end));
+        let first = ours.next().expect("a file");
+        assert_eq!(ours.next(), None);
+        first
     }
 
     /// Scans with and without the cache and holds the outcomes to be the same.
@@ -145,7 +149,7 @@ fn a_cache_that_is_damaged_foreign_or_not_writable_is_as_good_as_none() {
     scanned.sandbox.write("one.txt", token(1));
     scanned.sandbox.commit("one");
     scanned.scan("first");
-    let file = scanned.file();
+    let file = scanned.file(".state");
     let sound = fs::read(&file).expect("read");
     for damage in [0, 10, 20, 60, sound.len() - 1] {
         let mut damaged = sound.clone();
@@ -184,7 +188,7 @@ fn nothing_of_a_secret_is_in_the_cache() {
     scanned.sandbox.commit(&token(4));
     let outcome = scanned.scan("first");
     assert_eq!(outcome.findings.len(), 4);
-    let bytes = fs::read(scanned.file()).expect("read");
+    let bytes = fs::read(scanned.file(".state")).expect("read");
     for number in 1..=4 {
         let token = token(number);
         for window in token.as_bytes()[8..].windows(6) {

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
@@ -59,14 +60,14 @@ pub(super) fn in_order(commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
 /// Adds to what is known of an object's standings: of one path, the oldest commit counts.
 pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
     for standing in new {
-        let age = |standing: &Standing| (standing.time, standing.commit.clone());
+        let age = |standing: &Standing| (standing.time, standing.commit);
         match known.iter_mut().find(|known| known.path == standing.path) {
             Some(known) if age(known) <= age(standing) => {}
             Some(known) => *known = standing.clone(),
             None => known.push(standing.clone()),
         }
     }
-    known.sort_by(|a, b| (a.time, &a.commit).cmp(&(b.time, &b.commit)));
+    known.sort_by(|a, b| (a.time, a.commit).cmp(&(b.time, b.commit)));
     known.truncate(MAX_PATHS);
 }
 
@@ -149,10 +150,10 @@ impl Descent<'_> {
         if self.standings.get(&object).is_some_and(|standings| standings.len() >= MAX_PATHS) {
             return;
         }
-        let path = self.path(path);
+        let path: Arc<str> = self.path(path).into();
         let standings = self.standings.entry(object).or_default();
         if standings.iter().all(|standing| standing.path != path) {
-            let id = self.store.table.id(commit.commit).as_bytes().to_vec();
+            let id = self.store.table.id(commit.commit).to_owned();
             standings.push(Standing { path, time: commit.time, commit: id });
         }
     }

@@ -16,10 +16,10 @@ const MAX_STEPS: usize = 1_000_000;
 pub(super) struct Grown<'g> {
     pub(super) repository: &'g Repository,
     /// The objects whose places are sought.
-    pub(super) wanted: &'g HashSet<Vec<u8>>,
+    pub(super) wanted: &'g HashSet<ObjectId>,
     /// How a name may be shown.
     pub(super) shown: &'g mut dyn FnMut(&[u8]) -> String,
-    pub(super) standings: HashMap<Vec<u8>, Vec<Standing>>,
+    pub(super) standings: HashMap<ObjectId, Vec<Standing>>,
     pub(super) steps: usize,
 }
 
@@ -30,7 +30,7 @@ impl Grown<'_> {
     /// Adds the places that the commit brings. Commits come parents first.
     pub(super) fn commit(&mut self, id: ObjectId, time: i64) {
         let Some((tree, parents)) = self.trees(id) else { return };
-        self.tree(tree, &parents, "", &mut |path| Standing { path, time, commit: id.as_bytes().to_vec() });
+        self.tree(tree, &parents, "", &mut |path| Standing { path: path.into(), time, commit: id });
     }
 
     /// The commit's tree, and those of its parents, as far as they are there.
@@ -54,7 +54,7 @@ impl Grown<'_> {
             if parents.iter().any(|parent| parent.get(&name) == Some(&(is_tree, id))) {
                 continue;
             }
-            if !is_tree && !self.wanted.contains(id.as_bytes()) {
+            if !is_tree && !self.wanted.contains(&id) {
                 continue;
             }
             let name_shown = (self.shown)(&name);
@@ -64,7 +64,7 @@ impl Grown<'_> {
                 let before: Vec<ObjectId> = before.filter(|(is_tree, _)| *is_tree).map(|&(_, id)| id).collect();
                 self.tree(id, &before, &path, standing);
             } else {
-                self.standings.entry(id.as_bytes().to_vec()).or_default().push(standing(path));
+                self.standings.entry(id).or_default().push(standing(path));
             }
         }
     }

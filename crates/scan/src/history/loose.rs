@@ -14,6 +14,8 @@ use super::walk::{MAX_IN_MEMORY, STREAM_FROM, TOO_LARGE};
 pub(super) trait LooseVisitor: Send {
     /// Whether the object is to be decoded at all.
     fn wants(&mut self, object: ObjectIndex) -> bool;
+    /// Whether it is if it is a file.
+    fn wants_blob(&mut self, object: ObjectIndex) -> bool;
     /// A decoded object.
     fn loose(&mut self, object: ObjectIndex, kind: Kind, data: &[u8]);
     /// A large file, as a reader of its content.
@@ -59,6 +61,9 @@ fn decode<V: LooseVisitor>(
     let (kind, size, header_length) = gix::objs::decode::loose_header(&header).map_err(|_| "its header is damaged")?;
     if header_length != header.len() {
         return Err("its header is damaged");
+    }
+    if kind == Kind::Blob && !visitor.wants_blob(loose.object) {
+        return Ok(());
     }
     if size > length.saturating_mul(1_032) {
         return Err("its file is cut off");

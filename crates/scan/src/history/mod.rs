@@ -9,38 +9,49 @@ mod attribution;
 mod cache;
 mod commit;
 mod delta;
+mod earlier;
 mod facts;
 mod family;
 mod grown;
+mod ids;
 mod links;
 mod listing;
 mod loose;
 mod objects;
 mod pack;
+mod packed;
+mod state;
 mod table;
 mod tree_entries;
 mod visit;
 mod walk;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
 
 use self::attribution::{Names, attribute, in_order, merge_standings};
-use self::cache::{Cache, State};
+use self::cache::{Cache, IdsName};
 #[cfg(test)]
 pub(crate) use self::delta::Segments;
+use self::earlier::{Basis, Beginning, Novelty, Review};
 use self::facts::{Fact, Standing, Stands};
 use self::grown::Grown;
+use self::ids::Weights;
 use self::links::Links;
 use self::listing::Listing;
 use self::objects::{Marks, ObjectIndex, Store};
+use self::state::State;
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
 use crate::engine::Engine;
 use crate::source::{ScanOptions, Source, SourceError, Worker, escape, open_repository};
+
+/// Ids of objects that were read since the list of ids was written are kept with the rest up to this size, in bytes.
+const MOST_RECENT: usize = 1 << 20;
 
 /// All objects of the git repository at a path: bare, mirror or with a working tree, in packs, in files of their own and
 /// in alternates; commit and tag messages, authors, file and ref names, reflogs, configuration and hooks.
@@ -86,29 +97,56 @@ impl Source for HistorySource {
         repository.objects.ignore_replacements = true;
         let objects = repository.objects.store_ref().path().to_owned();
         let listing = Listing::of(&objects, repository.object_hash());
-        let cache = self.cache.as_ref().filter(|_| !self.verify);
-        let cache = cache.and_then(|directory| Cache::new(directory, &objects, &engine.rules().digest()));
-        let known = cache.as_ref().and_then(Cache::load).filter(|state| listing.holds(state));
-        let store = Store::new(&listing, known.as_ref());
-        let done = Marks::new(store.table.len());
-        store.mark_known(&done);
-        let history = History { engine, options, store: &store, done, verify: self.verify };
+        let directory = self.cache.as_ref().filter(|_| !self.verify);
+        let digest = engine.rules().digest();
+        let cache = |objects: &PathBuf| Cache::new(directory?, objects, listing.kind, &digest);
+        let alternates: Vec<Cache> = listing.directories.iter().skip(1).filter_map(cache).collect();
+        let cache = cache(&objects);
+        let Beginning { store, done, weights, basis, ids } =
+            earlier::begin(cache.as_ref(), &alternates, &listing, engine);
+        let before = done.copy();
+        let (grown, review) = match basis {
+            Basis::Nothing => (None, None),
+            Basis::Grown(state, novelty) => (Some((state, novelty)), None),
+            Basis::Reviewed(state, review) => (None, Some((state, review))),
+        };
+        let (old, review) = review.map_or((None, None), |(state, review)| (Some(state), Some(*review)));
+        let history = History {
+            engine,
+            options,
+            store: &store,
+            done,
+            weights: &weights,
+            review: review.as_ref(),
+            verify: self.verify,
+        };
         options.expect(Surface::History, store.table.len() as u64);
         let (mut worker, mut notes) = history.read();
-        let (files, targets) = around::scan(&mut worker, &directories(&repository));
-        notes.missing.extend(targets.into_iter().filter(|id| store.lacks(id)));
-        let is_new = known.is_none() || notes.read > 0;
+        let known_files = grown.as_ref().map_or(&[][..], |(state, _)| &state.files);
+        let around = around::scan(&mut worker, &directories(&repository), known_files, &|id| store.lacks(id));
         let versions = notes.versions.take();
-        let mut state = history.learn(&mut worker, &mut notes, known, &repository);
-        state.facts.iter().for_each(|fact| fact.collect(engine.rules(), &mut worker.collector));
+        let mut is_new = notes.read > 0 || around.files != *known_files;
+        let has_grown = grown.is_some();
+        let mut state = match grown {
+            Some((state, novelty)) => {
+                is_new |= novelty == Novelty::New;
+                history.grow(&mut worker, &mut notes, *state, &before, &repository)
+            }
+            None => {
+                is_new = true;
+                history.place(&mut worker, &mut notes, old)
+            }
+        };
+        state.collect(engine.rules(), &mut worker.collector);
         collector.merge(worker.collector);
-        let is_whole = notes.unread.is_empty() && store.broken.is_empty() && history.done.all(store.table.len());
-        let account = history.account(notes, &state);
+        let is_whole = notes.unread.is_empty() && store.broken.is_empty() && history.unreached().next().is_none();
+        let account = history.account(notes, &state, around.lacking);
+        is_new |= listing.note(&mut state);
+        state.files = around.files;
         if let Some(cache) = cache.filter(|_| is_new && is_whole) {
-            listing.note(&mut state);
-            cache.store(&state);
+            history.keep(&cache, state, has_grown.then_some(&before), ids);
         }
-        Ok([account, files].into_iter().chain(versions).collect())
+        Ok([account, around.account].into_iter().chain(versions).collect())
     }
 }
 
@@ -120,19 +158,20 @@ fn directories(repository: &gix::Repository) -> Vec<PathBuf> {
     if own.starts_with(&shared) { vec![shared] } else { vec![shared, own.to_owned()] }
 }
 
-/// Searches the names in trees, each once, and adds what is found to `facts`. A name that holds a secret is shown
+/// Searches the names in trees, each once, and adds what is found to `state`. A name that holds a secret is shown
 /// without it from here on.
-fn search_names(worker: &mut Worker<'_>, links: &[Links], facts: &mut Vec<Fact>) -> Names {
+fn search_names(worker: &mut Worker<'_>, links: &[Links], state: &mut State) -> Names {
     let mut names: Vec<&[u8]> = links.iter().flat_map(|links| links.names.keys().map(|name| &**name)).collect();
     names.sort_unstable();
     names.dedup();
     let mut shown = Vec::with_capacity(names.len());
     for name in &names {
         let (name, found) = worker.search_name(name, Surface::History);
+        state.names_entangled |= worker.in_layers();
         for hit in found {
-            let fact = Fact::new(worker.engine.rules(), hit, &[], Stands::Name(name.clone()));
-            if !facts.contains(&fact) {
-                facts.push(fact);
+            let fact = Fact::new(worker.engine.rules(), hit, None, Stands::Name(Arc::from(&*name)));
+            if !state.facts.contains(&fact) {
+                state.facts.push(fact);
             }
         }
         shown.push(name);
@@ -158,15 +197,20 @@ struct History<'h> {
     options: &'h ScanOptions<'h>,
     store: &'h Store,
     done: Marks,
+    weights: &'h Weights,
+    /// How what is known has to be seen to, if not all of it holds.
+    review: Option<&'h Review>,
     verify: bool,
 }
 
 impl History<'_> {
-    /// Decodes and searches all objects.
+    /// Decodes and searches all objects that are to be read.
     fn read(&self) -> (Worker<'_>, Notes) {
         let threads = self.options.thread_count();
         let mut readings: Vec<_> = (0..threads)
-            .map(|_| Reading::new(self.engine, self.store, self.options, &self.done, self.verify))
+            .map(|_| {
+                Reading::new(self.engine, self.store, self.options, &self.done, self.weights, self.review, self.verify)
+            })
             .collect();
         for pack in &self.store.packs {
             walk::walk_pack(self.store, pack, &mut readings);
@@ -183,54 +227,95 @@ impl History<'_> {
         (worker, notes)
     }
 
-    /// Adds what was found to what is known, with where it stands.
-    fn learn(
-        &self,
-        worker: &mut Worker<'_>,
-        notes: &mut Notes,
-        known: Option<State>,
-        repository: &gix::Repository,
-    ) -> State {
-        let has_grown = known.is_some();
-        let mut state = known.unwrap_or_default();
-        let kind = self.store.table.kind();
-        if notes.read > 0 {
-            let links = std::mem::take(&mut notes.links);
-            let names = search_names(worker, &links, &mut state.facts);
-            if has_grown {
-                drop(links);
-                self.place_new(worker, notes, &mut state, repository);
-            } else {
-                self.place_all(notes, &mut state, &names, links);
+    /// What is known where all of it was found anew, but what of an `earlier` state holds of files, commits and tags.
+    fn place(&self, worker: &mut Worker<'_>, notes: &mut Notes, earlier: Option<Box<State>>) -> State {
+        let mut state = State::new(self.engine.rules());
+        let links = std::mem::take(&mut notes.links);
+        let names = search_names(worker, &links, &mut state);
+        let kept = self.still_true(notes, earlier, &mut state);
+        let pending = std::mem::take(&mut notes.pending);
+        let blobs = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| pending.object);
+        let old = kept.iter().filter(|(_, fact)| fact.is_of_blob()).map(|(object, _)| *object);
+        let wanted: HashSet<_> = blobs.chain(old).collect();
+        let standings = attribute(self.store, &wanted, std::mem::take(&mut notes.commits), &names, links);
+        let mut places = |object| standings.get(&object).cloned().unwrap_or_default();
+        for (object, mut fact) in kept {
+            if let Stands::Blob(known) = &mut fact.within {
+                *known = places(object);
             }
+            state.facts.push(fact);
         }
-        state.read += notes.read - notes.unread.len() as u64;
-        state.bytes += notes.bytes;
-        state.opaque += notes.opaque;
-        let missing = cache::ids(&state.missing, kind).chain(std::mem::take(&mut notes.missing));
-        let missing: BTreeSet<ObjectId> = missing.collect();
-        state.missing = missing.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
-        let submodules = notes.submodules.iter().map(|name| escape(name)).chain(std::mem::take(&mut state.submodules));
-        state.submodules = submodules.collect::<BTreeSet<_>>().into_iter().collect();
+        self.add(pending, &mut state, &mut places);
+        self.note_rest(notes, &mut state);
+        let (objects, count) = (&self.store.table, |object: ObjectIndex| self.is_read(object));
+        state.totals = self.weights.totals(objects, count);
+        state.arrange(self.engine.rules());
         state
     }
 
-    /// Of a history that is read as a whole.
-    fn place_all(&self, notes: &mut Notes, state: &mut State, names: &Names, links: Vec<Links>) {
-        let pending = std::mem::take(&mut notes.pending);
-        let blobs = pending.iter().filter(|pending| pending.within == Within::Blob);
-        let wanted: HashSet<_> = blobs.map(|pending| pending.object).collect();
-        let standings = attribute(self.store, &wanted, std::mem::take(&mut notes.commits), names, links);
-        self.add(pending, state, &mut |object| standings.get(&object).cloned().unwrap_or_default());
+    /// The facts of an earlier state that hold, with their objects.
+    fn still_true(&self, notes: &Notes, earlier: Option<Box<State>>, state: &mut State) -> Vec<(ObjectIndex, Fact)> {
+        let (Some(earlier), Some(review)) = (earlier, self.review) else { return Vec::new() };
+        let renewed: HashSet<ObjectIndex> = notes.renewed.iter().copied().collect();
+        let holds = |id: &ObjectId| {
+            let object = self.store.table.lookup(id.as_bytes())?;
+            (!review.is_due(object) && !renewed.contains(&object)).then_some(object)
+        };
+        state.tips = earlier.tips;
+        let entangled = cache::ids(&earlier.entangled, self.store.table.kind()).filter(|id| holds(id).is_some());
+        state.entangled = entangled.flat_map(|id| id.as_bytes().to_vec()).collect();
+        earlier.facts.into_iter().filter_map(|fact| Some((holds(&fact.object?)?, fact))).collect()
     }
 
-    /// Of what is new in a history: what is known may stand in other places, too.
-    fn place_new(&self, worker: &mut Worker<'_>, notes: &mut Notes, state: &mut State, repository: &gix::Repository) {
+    /// Adds what was found to what is known, all of which holds.
+    fn grow(
+        &self,
+        worker: &mut Worker<'_>,
+        notes: &mut Notes,
+        mut state: State,
+        before: &Marks,
+        repository: &gix::Repository,
+    ) -> State {
+        if notes.read == 0 {
+            return state;
+        }
+        let facts = state.facts.len();
+        search_names(worker, &std::mem::take(&mut notes.links), &mut state);
+        let moved = self.place_new(worker, notes, &mut state, repository);
+        self.note_rest(notes, &mut state);
+        let is_new = |object: ObjectIndex| !before.is_set(object) && self.is_read(object);
+        let new = self.weights.totals(&self.store.table, is_new);
+        state.totals = state.totals + new;
+        if moved || state.facts.len() > facts {
+            state.arrange(self.engine.rules());
+        }
+        state
+    }
+
+    /// Adds to a state what is no fact.
+    fn note_rest(&self, notes: &mut Notes, state: &mut State) {
+        let kind = self.store.table.kind();
+        let bytes = |ids: BTreeSet<ObjectId>| ids.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
+        state.missing = bytes(cache::ids(&state.missing, kind).chain(std::mem::take(&mut notes.missing)).collect());
+        let entangled = notes.entangled.iter().map(|&object| self.store.table.id(object).to_owned());
+        state.entangled = bytes(cache::ids(&state.entangled, kind).chain(entangled).collect());
+        let submodules = notes.submodules.iter().map(|name| escape(name)).chain(std::mem::take(&mut state.submodules));
+        state.submodules = submodules.collect::<BTreeSet<_>>().into_iter().collect();
+    }
+
+    /// Of what is new in a history: what is known may stand in other places, too. Whether any of it does.
+    fn place_new(
+        &self,
+        worker: &mut Worker<'_>,
+        notes: &mut Notes,
+        state: &mut State,
+        repository: &gix::Repository,
+    ) -> bool {
         let pending = std::mem::take(&mut notes.pending);
-        let id = |object| self.store.table.id(object).as_bytes().to_vec();
+        let id = |object| self.store.table.id(object).to_owned();
         let new = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| id(pending.object));
-        let old = state.facts.iter().filter(|fact| matches!(fact.within, Stands::Blob(_)));
-        let wanted: HashSet<_> = new.chain(old.map(|fact| fact.object.clone())).collect();
+        let old = state.facts.iter().filter(|fact| fact.is_of_blob()).filter_map(|fact| fact.object);
+        let wanted: HashSet<_> = new.chain(old).collect();
         let mut grown = Grown {
             repository,
             wanted: &wanted,
@@ -242,8 +327,12 @@ impl History<'_> {
             grown.commit(self.store.table.id(commit.commit).to_owned(), commit.time);
         }
         let standings = grown.standings;
-        for fact in &mut state.facts {
-            if let (Stands::Blob(known), Some(new)) = (&mut fact.within, standings.get(&fact.object)) {
+        let mut moved = false;
+        for fact in state.facts.iter_mut().filter(|_| !standings.is_empty()) {
+            if let (Stands::Blob(known), Some(new)) =
+                (&mut fact.within, fact.object.and_then(|object| standings.get(&object)))
+            {
+                moved = true;
                 merge_standings(known, new);
             }
         }
@@ -252,27 +341,62 @@ impl History<'_> {
             merge_standings(&mut all, standings.get(&id(object)).map_or(&[], Vec::as_slice));
             all
         });
+        moved
     }
 
     fn add(&self, pending: Vec<Pending>, state: &mut State, standings: &mut dyn FnMut(ObjectIndex) -> Vec<Standing>) {
         for Pending { object, within, found } in pending {
             let within = match within {
-                Within::Commit(what) => Stands::Commit(what.to_owned()),
-                Within::Tag(what) => Stands::Tag(what.to_owned()),
+                Within::Commit(what) => Stands::Commit(Arc::from(what)),
+                Within::Tag(what) => Stands::Tag(Arc::from(what)),
                 Within::Blob => Stands::Blob(standings(object)),
             };
-            let id = self.store.table.id(object).as_bytes();
-            state.facts.push(Fact::new(self.engine.rules(), found, id, within));
+            let id = self.store.table.id(object).to_owned();
+            state.facts.push(Fact::new(self.engine.rules(), found, Some(id), within));
         }
     }
 
+    /// Keeps for the next scan what is known and which objects were read; those known `before` are in the list `ids` and
+    /// among the state's recent ones.
+    fn keep(&self, cache: &Cache, mut state: State, before: Option<&Marks>, mut ids: Option<IdsName>) {
+        let table = &self.store.table;
+        let is_new = |object| self.is_read(object) && before.is_none_or(|before| !before.is_set(object));
+        let new = self.weights.list(table, is_new);
+        if before.is_none() {
+            ids = cache.store_ids(&new);
+        } else {
+            state.recent = ids::merge(&state.recent, &new, table.kind());
+            if state.recent.len() > MOST_RECENT {
+                let list = ids.and_then(|ids| cache.ids(&ids));
+                ids = list.and_then(|list| cache.store_ids(&ids::merge(&list, &state.recent, table.kind())));
+                state.recent.clear();
+            }
+        }
+        cache.store(&state, ids);
+    }
+
+    /// Whether the object was read, now or before.
+    fn is_read(&self, object: ObjectIndex) -> bool {
+        self.done.is_set(object)
+            || self.review.is_some_and(|review| review.old.is_set(object)) && !self.corrupt().contains_key(&object)
+    }
+
+    /// The objects that should have been read and were not.
+    fn unreached(&self) -> impl Iterator<Item = ObjectIndex> {
+        (0..).take(self.store.table.len()).filter(|&object| !self.is_read(object))
+    }
+
+    fn corrupt(&self) -> std::sync::MutexGuard<'_, BTreeMap<ObjectIndex, &'static str>> {
+        self.store.corrupt.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// The account: each object is counted once, as read or as skipped.
-    fn account(&self, notes: Notes, state: &State) -> Coverage {
+    fn account(&self, notes: Notes, state: &State, lacking: Vec<ObjectId>) -> Coverage {
         let mut account = Coverage::new(Surface::History, "objects");
-        account.read = state.read;
+        account.read = state.totals.read - notes.unread.len() as u64;
         account.expected = account.read;
-        account.bytes = state.bytes;
-        account.opaque = state.opaque;
+        account.bytes = state.totals.bytes;
+        account.opaque = state.totals.opaque;
         for (what, reason) in &self.store.broken {
             account.record_skipped(what, reason.clone());
         }
@@ -280,12 +404,12 @@ impl History<'_> {
         for (object, error) in &notes.unread {
             account.record_skipped(hex(*object), corrupt(error));
         }
-        let noted = self.store.corrupt.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for object in (0..).take(self.store.table.len()).filter(|&object| !self.done.is_set(object)) {
-            account
-                .record_skipped(hex(object), corrupt(noted.get(&object).unwrap_or(&"its delta bases form a circle")));
+        for object in self.unreached() {
+            let error = self.corrupt().get(&object).copied();
+            account.record_skipped(hex(object), corrupt(error.unwrap_or("its delta bases form a circle")));
         }
-        for id in cache::ids(&state.missing, self.store.table.kind()) {
+        let missing: BTreeSet<ObjectId> = cache::ids(&state.missing, self.store.table.kind()).chain(lacking).collect();
+        for id in missing {
             account.record_skipped(id.to_hex().to_string(), SkipReason::Missing);
         }
         for name in &state.submodules {
