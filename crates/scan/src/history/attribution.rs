@@ -67,7 +67,7 @@ pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
             None => known.push(standing.clone()),
         }
     }
-    known.sort_by(|a, b| (a.time, a.commit).cmp(&(b.time, b.commit)));
+    known.sort_by_key(|standing| (standing.time, standing.commit));
     known.truncate(MAX_PATHS);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use custody_contract::SkipReason;
 use gix::odb::pack;
@@ -68,8 +68,8 @@ pub(super) struct Store {
     pub(super) corrupt: Mutex<BTreeMap<ObjectIndex, &'static str>>,
     /// Packs that are to be walked, until their objects are related.
     opened: Vec<(pack::index::File, Result<PackFile, &'static str>)>,
-    /// What is known from before: the indexes of packs, and loose objects in order.
-    known: Vec<pack::index::File>,
+    /// What is known from before: the indexes of packs, opened when they are needed, and loose objects in order.
+    known: Vec<(PathBuf, OnceLock<Option<pack::index::File>>)>,
     known_loose: Vec<ObjectId>,
 }
 
@@ -91,7 +91,7 @@ impl Store {
         if state.is_some() {
             let new: HashSet<&PathBuf> = listing.new_packs(state).map(|(path, _)| path).collect();
             let known = listing.packs.iter().filter(|(path, _)| !new.contains(path));
-            store.known = known.filter_map(|(path, _)| listing.index(path).ok()).collect();
+            store.known = known.map(|(path, _)| (path.clone(), OnceLock::new())).collect();
         }
         for (path, _) in listing.new_packs(state) {
             let Ok(index) = listing.index(path) else {
@@ -137,7 +137,12 @@ impl Store {
 
     /// Whether the object was read before.
     pub(super) fn knows(&self, id: &oid) -> bool {
-        self.known.iter().any(|index| index.lookup(id).is_some()) || self.knows_loose(id)
+        let kind = self.table.kind();
+        let has = |(path, index): &(PathBuf, OnceLock<Option<pack::index::File>>)| {
+            let index = index.get_or_init(|| pack::index::File::at(path, kind).ok());
+            index.as_ref().is_some_and(|index| index.lookup(id).is_some())
+        };
+        self.knows_loose(id) || self.known.iter().any(has)
     }
 
     fn knows_loose(&self, id: &oid) -> bool {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use custody_contract::Fingerprint;
 use foldhash::fast::RandomState;
@@ -26,8 +27,8 @@ pub(super) struct State {
     pub(super) missing: Vec<u8>,
     pub(super) submodules: Vec<String>,
     pub(super) facts: Vec<Fact>,
-    /// Each place of each fact, as the fact's number and the place's, in the order of the report.
-    pub(super) rows: Vec<(u32, u32)>,
+    /// Each place of each fact, in the order of the report.
+    pub(super) rows: Vec<Row>,
     /// Ids of objects, in order, in which what one rule finds depends on the others.
     pub(super) entangled: Vec<u8>,
     /// The same of names.
@@ -38,6 +39,9 @@ pub(super) struct State {
     /// Room for what else is remembered by branch, as it is.
     pub(super) tips: Vec<u8>,
 }
+
+/// A place of a fact, as the fact's number and the place's.
+pub(super) type Row = (u32, u32);
 
 /// How much was read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,14 +90,14 @@ impl State {
 
     /// Puts the places of all facts into the order of the report, so that no later scan has to.
     pub(super) fn arrange(&mut self, rules: &RuleSet) {
-        let mut groups: HashMap<Fingerprint, (Rank, Vec<(u32, u32)>), RandomState> = HashMap::default();
+        let mut groups: HashMap<Fingerprint, (Rank, Vec<Row>), RandomState> = HashMap::default();
         for (number, fact) in (0u32..).zip(&self.facts) {
             let rank = rules.get(&fact.rule).map(|rule| (!rule.generic, rule.severity, fact.confidence.score));
             let group = groups.entry(fact.fingerprint).or_default();
             group.0 = group.0.max(rank);
             group.1.extend((0u32..).take(fact.places()).map(|place| (number, place)));
         }
-        let order = |one: &(u32, u32), other: &(u32, u32)| self.compare(*one, *other);
+        let order = |one: &Row, other: &Row| self.compare(*one, *other);
         let mut groups: Vec<_> = groups.into_values().collect();
         groups.iter_mut().for_each(|(_, rows)| rows.sort_unstable_by(order));
         groups.sort_by(|(one, rows), (other, others)| {
@@ -104,7 +108,7 @@ impl State {
     }
 
     /// As occurrences are ordered.
-    fn compare(&self, one: (u32, u32), other: (u32, u32)) -> Ordering {
+    fn compare(&self, one: Row, other: Row) -> Ordering {
         let (a, b) = (&self.facts[one.0 as usize], &self.facts[other.0 as usize]);
         let ((path, commit), (other_path, other_commit)) = (a.place(one.1 as usize), b.place(other.1 as usize));
         let paths = match (path, other_path) {
@@ -117,17 +121,19 @@ impl State {
 
     /// Adds all that is known to the collector, in the order of the report. Facts of other rules are left out.
     pub(super) fn collect(&self, rules: &RuleSet, collector: &mut Collector) {
-        let mut indexes: HashMap<&str, Option<RuleIndex>, RandomState> = HashMap::default();
-        for fact in &self.facts {
-            indexes.entry(&fact.rule).or_insert_with(|| rules.index(&fact.rule));
-        }
-        let fact = |row: &(u32, u32)| &self.facts[row.0 as usize];
+        // Facts share the names of their rules.
+        let mut last: Option<(&Arc<str>, Option<RuleIndex>)> = None;
+        let mut index = |rule| match last {
+            Some((known, index)) if Arc::ptr_eq(known, rule) => index,
+            _ => last.insert((rule, rules.index(rule))).1,
+        };
+        let fact = |row: &Row| &self.facts[row.0 as usize];
         for rows in self.rows.chunk_by(|one, other| fact(one).fingerprint == fact(other).fingerprint) {
             let mut matches = Vec::with_capacity(rows.len());
             let mut occurrences = Vec::with_capacity(rows.len());
             for row in rows {
                 let fact = fact(row);
-                if let Some(rule) = indexes[&*fact.rule] {
+                if let Some(rule) = index(&fact.rule) {
                     matches.push((rule, fact.length, &*fact.confidence));
                     occurrences.push(fact.occurrence(row.1 as usize));
                 }
