@@ -11,7 +11,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::facts::Standing;
-use super::links::{Entry, Links, reaching};
+use super::links::{Links, Reaching, reaching};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::visit::CommitRecord;
 
@@ -72,21 +72,25 @@ pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
 }
 
 /// Finds out where the `wanted` objects stand.
+///
+/// # Errors
+///
+/// When links that were written to a file cannot be read.
 pub(super) fn attribute(
     store: &Store,
     wanted: &HashSet<ObjectIndex>,
     commits: Vec<CommitRecord>,
     names: &Names,
     links: Vec<Links>,
-) -> HashMap<ObjectIndex, Vec<Standing>> {
+) -> std::io::Result<HashMap<ObjectIndex, Vec<Standing>>> {
     if wanted.is_empty() {
-        return HashMap::new();
+        return Ok(HashMap::new());
     }
     let marked = Marks::new(store.table.len());
     wanted.iter().for_each(|&object| {
         marked.set(object);
     });
-    let children = reaching(&links, &names.numbers, &marked);
+    let children = reaching(&links, &names.numbers, &marked)?;
     drop(links);
     let mut descent = Descent {
         store,
@@ -101,14 +105,14 @@ pub(super) fn attribute(
     for commit in in_order(commits) {
         descent.commit(&commit);
     }
-    descent.standings
+    Ok(descent.standings)
 }
 
 /// The walk from the commits down.
 struct Descent<'a> {
     store: &'a Store,
     wanted: &'a HashSet<ObjectIndex>,
-    children: HashMap<ObjectIndex, Vec<Entry>, RandomState>,
+    children: Reaching,
     names: &'a Names,
     /// Each path as its directory's number and its name; the first is the root.
     paths: Vec<(u32, u32)>,
@@ -122,13 +126,12 @@ impl Descent<'_> {
     fn commit(&mut self, commit: &CommitRecord) {
         let mut open: Vec<_> = commit.tree.map(|tree| (tree, 0)).into_iter().collect();
         while let Some((tree, path)) = open.pop() {
-            if self.visited.len() >= MAX_STEPS
-                || !self.children.contains_key(&tree)
-                || !self.visited.insert((tree, path))
-            {
+            let Some(entries) = self.children.range(tree) else { continue };
+            if self.visited.len() >= MAX_STEPS || !self.visited.insert((tree, path)) {
                 continue;
             }
-            for (child, name) in self.children[&tree].clone() {
+            for number in entries {
+                let Some((child, name)) = self.children.entry(number) else { break };
                 let path = self.number(path, name);
                 if self.wanted.contains(&child) {
                     self.stands(child, path, commit);

@@ -87,11 +87,25 @@ impl Cache {
 
     /// Keeps a list of ids and gives it a name.
     pub(super) fn store_ids(&self, list: &[u8]) -> Option<IdsName> {
-        if list.len() as u64 >= MOST {
-            return None;
-        }
-        let name = *blake3::hash(list).as_bytes();
-        self.write(&self.ids_file(&name), &[IDS_MAGIC, list])?;
+        self.write_ids(|sink| sink(list))
+    }
+
+    /// The same for a list that is given piece by piece.
+    pub(super) fn write_ids(&self, list: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<IdsName> {
+        let mut temporary = self.temporary()?;
+        let mut hasher = blake3::Hasher::new();
+        let mut written = temporary.write_all(IDS_MAGIC);
+        let mut length = 0;
+        list(&mut |piece| {
+            hasher.update(piece);
+            length += piece.len() as u64;
+            if written.is_ok() && length < MOST {
+                written = temporary.write_all(piece);
+            }
+        });
+        let name = *hasher.finalize().as_bytes();
+        written.ok().filter(|()| length < MOST)?;
+        temporary.persist(self.ids_file(&name)).ok()?;
         Some(name)
     }
 
@@ -132,13 +146,18 @@ impl Cache {
     }
 
     fn write(&self, path: &Path, parts: &[&[u8]]) -> Option<()> {
-        create(&self.directory).ok()?;
-        let mut temporary = tempfile::Builder::new().prefix(".history-").tempfile_in(&self.directory).ok()?;
+        let mut temporary = self.temporary()?;
         for part in parts {
             temporary.write_all(part).ok()?;
         }
         temporary.persist(path).ok()?;
         Some(())
+    }
+
+    /// A file in the making; what is written before it has its name is seen by nobody.
+    fn temporary(&self) -> Option<tempfile::NamedTempFile> {
+        create(&self.directory).ok()?;
+        tempfile::Builder::new().prefix(".history-").tempfile_in(&self.directory).ok()
     }
 
     /// The repository's files that end so, with the time when they were written.

@@ -20,6 +20,8 @@ pub(super) struct Families {
     heavy: Vec<Node>,
     first_light: Vec<Node>,
     next_light: Vec<Node>,
+    /// What each is based on.
+    parents: Vec<Node>,
     /// Objects that are stored whole, in the order of the pack.
     pub(super) roots: Vec<(Node, Kind)>,
 }
@@ -45,18 +47,20 @@ impl Families {
             heavy: vec![NONE; offsets.len()],
             first_light: vec![NONE; offsets.len()],
             next_light: vec![NONE; offsets.len()],
+            parents: Vec::new(),
             roots: Vec::new(),
             offsets,
             objects,
         };
-        let mut parents = families.parents(pack, index, wanted, &mut corrupt);
+        let mut parents = families.parents_in(pack, index, wanted, &mut corrupt);
         families.leave_out(&mut parents, wanted);
         families.link(&parents);
+        families.parents = parents;
         families
     }
 
     /// The parents of all objects, or of the wanted ones and all that they are based on, if those are few.
-    fn parents(
+    fn parents_in(
         &mut self,
         pack: &PackFile,
         index: &pack::index::File,
@@ -72,14 +76,14 @@ impl Families {
         let mut headers = Headers { pack, window: Vec::new(), start: 0, ahead: if all { 256 << 10 } else { 512 } };
         if all {
             (0..parents.len()).for_each(|node| {
-                self.parent(node, index, &mut headers, &mut parents, corrupt);
+                self.find_parent(node, index, &mut headers, &mut parents, corrupt);
             });
             return parents;
         }
         let mut seen = vec![false; parents.len()];
         while let Some(node) = due.pop() {
             if !std::mem::replace(&mut seen[node as usize], true) {
-                self.parent(node as usize, index, &mut headers, &mut parents, corrupt);
+                self.find_parent(node as usize, index, &mut headers, &mut parents, corrupt);
                 due.extend(Some(parents[node as usize]).filter(|&parent| parent != NONE));
             }
         }
@@ -87,7 +91,7 @@ impl Families {
         parents
     }
 
-    fn parent(
+    fn find_parent(
         &mut self,
         node: usize,
         index: &pack::index::File,
@@ -184,6 +188,11 @@ impl Families {
 
     pub(super) fn object(&self, node: Node) -> ObjectIndex {
         self.objects[node as usize]
+    }
+
+    /// What the object is based on.
+    pub(super) fn parent(&self, node: Node) -> Node {
+        self.parents[node as usize]
     }
 
     /// The child that is visited last.

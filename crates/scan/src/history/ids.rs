@@ -17,6 +17,9 @@ pub(super) struct Weight {
     pub(super) opaque: bool,
 }
 
+/// Lists are written in pieces of this size, in bytes.
+const PIECE: usize = 64 << 10;
+
 /// Adds an object to a list, which is in order of the ids.
 pub(super) fn push(list: &mut Vec<u8>, id: &[u8], weight: Weight) {
     list.extend_from_slice(id);
@@ -115,13 +118,17 @@ impl Weights {
         }
     }
 
-    /// The list of those objects of the table that are `wanted`.
-    pub(super) fn list(&self, table: &ObjectTable, wanted: impl Fn(ObjectIndex) -> bool) -> Vec<u8> {
-        let mut list = Vec::new();
+    /// Gives to `sink`, piece by piece, the list of those objects of the table that are `wanted`.
+    pub(super) fn list(&self, table: &ObjectTable, wanted: impl Fn(ObjectIndex) -> bool, sink: &mut dyn FnMut(&[u8])) {
+        let mut piece = Vec::with_capacity(PIECE + 64);
         for object in (0..).take(table.len()).filter(|&object| wanted(object)) {
-            push(&mut list, table.id(object).as_bytes(), self.get(object));
+            push(&mut piece, table.id(object).as_bytes(), self.get(object));
+            if piece.len() >= PIECE {
+                sink(&piece);
+                piece.clear();
+            }
         }
-        list
+        sink(&piece);
     }
 
     /// What those objects of the table come to that are `wanted`.

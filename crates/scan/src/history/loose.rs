@@ -8,7 +8,7 @@ use gix::objs::Kind;
 use gix::zlib::Decompress;
 
 use super::objects::{Loose, ObjectIndex, Store};
-use super::walk::{MAX_IN_MEMORY, STREAM_FROM, TOO_LARGE};
+use super::walk::{STREAM_FROM, TOO_LARGE};
 
 /// Takes the objects that are decoded.
 pub(super) trait LooseVisitor: Send {
@@ -72,7 +72,7 @@ fn decode<V: LooseVisitor>(
         visitor.loose_stream(loose.object, &mut content, size);
         return Ok(());
     }
-    if size > MAX_IN_MEMORY {
+    if size > store.most() {
         return Err(TOO_LARGE);
     }
     data.clear();

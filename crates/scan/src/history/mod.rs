@@ -6,6 +6,7 @@
 
 mod around;
 mod attribution;
+mod budget;
 mod cache;
 mod commit;
 mod delta;
@@ -34,6 +35,8 @@ use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
 
 use self::attribution::{Names, attribute, in_order, merge_standings};
+use self::budget::Budget;
+pub use self::budget::LEAST_MEMORY;
 use self::cache::{Cache, IdsName};
 #[cfg(test)]
 pub(crate) use self::delta::Segments;
@@ -41,14 +44,14 @@ use self::earlier::{Basis, Beginning, Novelty, Review};
 use self::facts::{Fact, Standing, Stands};
 use self::grown::Grown;
 use self::ids::Weights;
-use self::links::Links;
+use self::links::{Links, Spill};
 use self::listing::Listing;
-use self::objects::{Marks, ObjectIndex, Store};
+use self::objects::{Marks, ObjectIndex, Pack, Store};
 use self::state::State;
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
 use crate::engine::Engine;
-use crate::source::{ScanOptions, Source, SourceError, Worker, escape, open_repository};
+use crate::source::{ScanOptions, Source, SourceError, Worker, escape, open_repository, unreadable};
 
 /// Ids of objects that were read since the list of ids was written are kept with the rest up to this size, in bytes.
 const MOST_RECENT: usize = 1 << 20;
@@ -61,13 +64,15 @@ const MOST_RECENT: usize = 1 << 20;
 pub struct HistorySource {
     path: PathBuf,
     cache: Option<PathBuf>,
+    memory: Option<u64>,
+    shares: Option<[usize; 3]>,
     verify: bool,
 }
 
 impl HistorySource {
     /// The repository that `path` belongs to.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        HistorySource { path: path.into(), cache: None, verify: false }
+        HistorySource { path: path.into(), cache: None, memory: None, shares: None, verify: false }
     }
 
     /// The same, with a directory for what the next scan of the repository need not read again. Made if it is not there;
@@ -75,6 +80,20 @@ impl HistorySource {
     #[must_use]
     pub fn cache(self, directory: Option<PathBuf>) -> Self {
         HistorySource { cache: directory, ..self }
+    }
+
+    /// The same, with the memory that the process may take, in bytes, [`LEAST_MEMORY`] at least; 512 MiB without, or what
+    /// the table of a very large repository's objects leaves no other choice but to take.
+    #[must_use]
+    pub fn max_memory(self, most: Option<u64>) -> Self {
+        HistorySource { memory: most, ..self }
+    }
+
+    /// The same, with shares of the memory in bytes: for links between trees, for bases, for the largest objects.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn shares(self, links: usize, bases: usize, large: usize) -> Self {
+        HistorySource { shares: Some([links, bases, large]), ..self }
     }
 
     /// The same, with every version searched whole, too, and what is found compared: a third account, `versions`, tells
@@ -102,8 +121,14 @@ impl Source for HistorySource {
         let cache = |objects: &PathBuf| Cache::new(directory?, objects, listing.kind, &digest);
         let alternates: Vec<Cache> = listing.directories.iter().skip(1).filter_map(cache).collect();
         let cache = cache(&objects);
-        let Beginning { store, done, weights, basis, ids } =
+        let Beginning { mut store, done, weights, basis, ids } =
             earlier::begin(cache.as_ref(), &alternates, &listing, engine);
+        let threads = options.thread_count();
+        store.budget = match self.shares {
+            Some([links, bases, large]) => Budget::of(links, bases, large, threads),
+            None => Budget::new(self.memory, store.table.len(), listing.kind, threads)?,
+        };
+        let packs = std::mem::take(&mut store.packs);
         let before = done.copy();
         let (grown, review) = match basis {
             Basis::Nothing => (None, None),
@@ -121,7 +146,7 @@ impl Source for HistorySource {
             verify: self.verify,
         };
         options.expect(Surface::History, store.table.len() as u64);
-        let (mut worker, mut notes) = history.read();
+        let (mut worker, mut notes) = history.read(packs);
         let known_files = grown.as_ref().map_or(&[][..], |(state, _)| &state.files);
         let around = around::scan(&mut worker, &directories(&repository), known_files, &|id| store.lacks(id));
         let versions = notes.versions.take();
@@ -139,7 +164,10 @@ impl Source for HistorySource {
         };
         state.collect(engine.rules(), &mut worker.collector);
         collector.merge(worker.collector);
-        let is_whole = notes.unread.is_empty() && store.broken.is_empty() && history.unreached().next().is_none();
+        let is_whole = notes.unread.is_empty()
+            && notes.lost.is_none()
+            && store.broken.is_empty()
+            && history.unreached().next().is_none();
         let account = history.account(notes, &state, around.lacking);
         is_new |= listing.note(&mut state);
         state.files = around.files;
@@ -205,15 +233,12 @@ struct History<'h> {
 
 impl History<'_> {
     /// Decodes and searches all objects that are to be read.
-    fn read(&self) -> (Worker<'_>, Notes) {
+    fn read(&self, packs: Vec<Pack>) -> (Worker<'_>, Notes) {
+        let spill = Arc::new(Spill::new(self.store.budget.links));
         let threads = self.options.thread_count();
-        let mut readings: Vec<_> = (0..threads)
-            .map(|_| {
-                Reading::new(self.engine, self.store, self.options, &self.done, self.weights, self.review, self.verify)
-            })
-            .collect();
-        for pack in &self.store.packs {
-            walk::walk_pack(self.store, pack, &mut readings);
+        let mut readings: Vec<_> = (0..threads).map(|_| Reading::new(self, Arc::clone(&spill))).collect();
+        for pack in packs {
+            walk::walk_pack(self.store, &pack, &mut readings);
         }
         loose::walk_loose(self.store, &mut readings);
         let mut worker = Worker::new(self.engine);
@@ -238,6 +263,10 @@ impl History<'_> {
         let old = kept.iter().filter(|(_, fact)| fact.is_of_blob()).map(|(object, _)| *object);
         let wanted: HashSet<_> = blobs.chain(old).collect();
         let standings = attribute(self.store, &wanted, std::mem::take(&mut notes.commits), &names, links);
+        let standings = standings.unwrap_or_else(|error| {
+            notes.lost = Some(unreadable(&error));
+            HashMap::new()
+        });
         let mut places = |object| standings.get(&object).cloned().unwrap_or_default();
         for (object, mut fact) in kept {
             if let Stands::Blob(known) = &mut fact.within {
@@ -361,10 +390,11 @@ impl History<'_> {
     fn keep(&self, cache: &Cache, mut state: State, before: Option<&Marks>, mut ids: Option<IdsName>) {
         let table = &self.store.table;
         let is_new = |object| self.is_read(object) && before.is_none_or(|before| !before.is_set(object));
-        let new = self.weights.list(table, is_new);
         if before.is_none() {
-            ids = cache.store_ids(&new);
+            ids = cache.write_ids(|sink| self.weights.list(table, is_new, sink));
         } else {
+            let mut new = Vec::new();
+            self.weights.list(table, is_new, &mut |piece| new.extend_from_slice(piece));
             state.recent = ids::merge(&state.recent, &new, table.kind());
             if state.recent.len() > MOST_RECENT {
                 let list = ids.and_then(|ids| cache.ids(&ids));
@@ -390,6 +420,15 @@ impl History<'_> {
         self.store.corrupt.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Why an object is not read.
+    fn skipped(&self, error: &str) -> SkipReason {
+        if error == walk::TOO_LARGE {
+            SkipReason::TooLarge { limit: self.store.most() }
+        } else {
+            SkipReason::Corrupt { error: error.to_owned() }
+        }
+    }
+
     /// The account: each object is counted once, as read or as skipped.
     fn account(&self, notes: Notes, state: &State, lacking: Vec<ObjectId>) -> Coverage {
         let mut account = Coverage::new(Surface::History, "objects");
@@ -402,11 +441,14 @@ impl History<'_> {
         }
         let hex = |object| self.store.table.id(object).to_hex().to_string();
         for (object, error) in &notes.unread {
-            account.record_skipped(hex(*object), corrupt(error));
+            account.record_skipped(hex(*object), self.skipped(error));
+        }
+        if let Some(reason) = notes.lost {
+            account.record_skipped("where files stand", reason);
         }
         for object in self.unreached() {
             let error = self.corrupt().get(&object).copied();
-            account.record_skipped(hex(object), corrupt(error.unwrap_or("its delta bases form a circle")));
+            account.record_skipped(hex(object), self.skipped(error.unwrap_or("its delta bases form a circle")));
         }
         let missing: BTreeSet<ObjectId> = cache::ids(&state.missing, self.store.table.kind()).chain(lacking).collect();
         for id in missing {
@@ -416,13 +458,5 @@ impl History<'_> {
             account.record_skipped(name.clone(), SkipReason::Submodule);
         }
         account
-    }
-}
-
-fn corrupt(error: &str) -> SkipReason {
-    if error == walk::TOO_LARGE {
-        SkipReason::TooLarge { limit: walk::MAX_IN_MEMORY }
-    } else {
-        SkipReason::Corrupt { error: error.to_owned() }
     }
 }

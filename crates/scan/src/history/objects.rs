@@ -8,6 +8,7 @@ use custody_contract::SkipReason;
 use gix::odb::pack;
 use gix::{ObjectId, oid};
 
+use super::budget::Budget;
 use super::cache;
 use super::family::Families;
 use super::listing::{Listing, shown};
@@ -66,6 +67,8 @@ pub(super) struct Store {
     pub(super) broken: Vec<(String, SkipReason)>,
     /// Objects that cannot be decoded where they were met; sound copies elsewhere make up for it.
     pub(super) corrupt: Mutex<BTreeMap<ObjectIndex, &'static str>>,
+    /// How much memory may be taken.
+    pub(super) budget: Budget,
     /// Packs that are to be walked, until their objects are related.
     opened: Vec<(pack::index::File, Result<PackFile, &'static str>)>,
     /// What is known from before: the indexes of packs, opened when they are needed, and loose objects in order.
@@ -84,6 +87,7 @@ impl Store {
             directories: listing.directories.clone(),
             broken: listing.broken.clone(),
             corrupt: Mutex::default(),
+            budget: Budget::of(usize::MAX, usize::MAX, usize::MAX, 1),
             opened: Vec::new(),
             known: Vec::new(),
             known_loose: state.map_or_else(Vec::new, |state| cache::ids(&state.loose, kind).collect()),
@@ -157,6 +161,11 @@ impl Store {
         for object in (0..).take(self.table.len()).filter(|&object| self.knows(self.table.id(object))) {
             done.set(object);
         }
+    }
+
+    /// The size in bytes up to which an object is held in memory.
+    pub(super) fn most(&self) -> u64 {
+        super::walk::MAX_IN_MEMORY.min(self.budget.large as u64)
     }
 
     fn breaks(&mut self, path: &Path, error: &str) {

@@ -2,20 +2,22 @@
 
 use std::collections::HashSet;
 use std::io::{BufReader, Read};
+use std::sync::Arc;
 
 use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
 use gix::objs::Kind;
 
+use super::History;
 use super::commit::{self, Headed};
 use super::earlier::Review;
 use super::ids::{Weight, Weights};
-use super::links::Links;
+use super::links::{Links, Spill};
 use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::tree_entries::{self, Change, Mode, TreeEntry};
 use super::walk::{From, STREAM_FROM, Visitor};
-use crate::engine::{Engine, Trace};
+use crate::engine::Trace;
 use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, scan_reader};
 
 /// Something that was found in an object; where that object stands is found out later.
@@ -66,6 +68,8 @@ pub(super) struct Notes {
     pub(super) missing: HashSet<ObjectId>,
     /// Objects that were decoded and could not be read whole.
     pub(super) unread: Vec<(ObjectIndex, &'static str)>,
+    /// Why it is not known where files stand, if it is not.
+    pub(super) lost: Option<SkipReason>,
     /// How many versions were searched whole for comparison, and those for which the outcome differs.
     pub(super) versions: Option<Coverage>,
 }
@@ -115,28 +119,20 @@ fn is_apart(data: &[u8]) -> bool {
 }
 
 impl<'h> Reading<'h> {
-    pub(super) fn new(
-        engine: &'h Engine,
-        store: &'h Store,
-        options: &'h ScanOptions<'h>,
-        done: &'h Marks,
-        weights: &'h Weights,
-        review: Option<&'h Review>,
-        verify: bool,
-    ) -> Self {
-        let versions = verify.then(|| Coverage::new(SURFACE, "versions"));
+    pub(super) fn new(history: &'h History<'h>, spill: Arc<Spill>) -> Self {
+        let versions = history.verify.then(|| Coverage::new(SURFACE, "versions"));
         Reading {
-            store,
-            options,
-            done,
-            weights,
-            review,
-            added: review.and_then(|review| review.added.as_ref()).map(Worker::new),
-            worker: Worker::new(engine),
+            store: history.store,
+            options: history.options,
+            done: &history.done,
+            weights: history.weights,
+            review: history.review,
+            added: history.review.and_then(|review| review.added.as_ref()).map(Worker::new),
+            worker: Worker::new(history.engine),
             notes: Notes { versions, ..Notes::default() },
             reported: (0, 0),
             spare: Vec::new(),
-            links: Links::default(),
+            links: Links::new(spill),
         }
     }
 
@@ -447,8 +443,21 @@ impl Visitor for Reading<'_> {
         None
     }
 
+    fn again(&mut self, kind: Kind, data: &[u8]) -> Option<Trace> {
+        if kind != Kind::Blob || is_apart(data) {
+            return None;
+        }
+        let mut trace = self.spare.pop().unwrap_or_default();
+        self.added.as_mut().unwrap_or(&mut self.worker).trace(data, SURFACE, None, &mut trace);
+        Some(trace)
+    }
+
+    fn size(trace: &Trace) -> usize {
+        trace.size()
+    }
+
     fn take_back(&mut self, trace: Trace) {
-        if self.spare.len() < 64 && trace.size() <= 1 << 20 {
+        if self.spare.len() < 64 && trace.size() <= self.store.budget.spare {
             self.spare.push(trace);
         }
     }
