@@ -24,6 +24,9 @@ Exit codes:
 
 Start with `custody init`, then `custody check`.";
 
+const MAX_MEMORY: &str = "memory that a search of git history may take, such as 256MB (at least 96MB); 512MB by default, \
+or what CUSTODY_MAX_MEMORY says. Histories of millions of objects need more and say how much";
+
 /// Holds a repository to its contract about secrets.
 #[derive(Debug, Parser)]
 #[command(name = "custody", version, propagate_version = true, after_help = AFTER_HELP, max_term_width = 100)]
@@ -139,6 +142,8 @@ pub struct Check {
     /// Search all of git history, also what an earlier run has read, and keep nothing for the next one.
     #[arg(long)]
     pub no_cache: bool,
+    #[arg(long, value_name = "SIZE", value_parser = crate::memory::parse, help = MAX_MEMORY)]
+    pub max_memory: Option<u64>,
     /// Also check the live process environment against the contract's keys.
     #[arg(long)]
     pub process: bool,
@@ -164,6 +169,8 @@ pub struct Scan {
     /// With --history: search all of it, also what an earlier run has read, and keep nothing for the next one.
     #[arg(long)]
     pub no_cache: bool,
+    #[arg(long, value_name = "SIZE", value_parser = crate::memory::parse, requires = "history", help = format!("With --history: {}", MAX_MEMORY))]
+    pub max_memory: Option<u64>,
     /// With --history: also search every version of every file whole, and compare. Exit status 3 if anything differs.
     #[arg(long, requires = "history")]
     pub verify_delta: bool,

@@ -9,6 +9,8 @@ pub const NO_COLOR: &str = "NO_COLOR";
 pub const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
 /// Set by CI systems: no progress bars.
 pub const CI: &str = "CI";
+/// How much memory a scan of a history may take, such as `256MB`, where `--max-memory` does not say.
+pub const CUSTODY_MAX_MEMORY: &str = "CUSTODY_MAX_MEMORY";
 /// Width of the output in columns, where it is not a terminal.
 pub const COLUMNS: &str = "COLUMNS";
 /// Where settings of programs lie, for `hook install --global`; `~/.config` where it is not set.

@@ -9,6 +9,7 @@ mod env_vars;
 mod exit;
 mod failure;
 mod files;
+mod memory;
 mod output;
 mod progress;
 mod scope;

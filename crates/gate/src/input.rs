@@ -44,6 +44,8 @@ pub struct GateInput<'a> {
     pub incidents: IncidentMode,
     /// Whether history is searched.
     pub history: HistoryMode<'a>,
+    /// Memory that the search of history may take, in bytes; none takes the default.
+    pub max_memory: Option<u64>,
     /// Number of threads; 0 takes one for each core.
     pub threads: usize,
     /// Told of what is done as it is done.

@@ -41,6 +41,7 @@ pub(crate) fn search(input: &GateInput<'_>) -> Result<Searched, SourceError> {
         HistoryMode::Skip(reason) => HistorySeen::Not(format!("history was not searched: {reason}")),
         HistoryMode::Scan | HistoryMode::Cached(_) => match HistorySource::new(input.root)
             .cache(cache.map(Path::to_owned))
+            .max_memory(input.max_memory)
             .scan_into(input.engine, &options, &mut collector)
         {
             Ok(accounts) => {

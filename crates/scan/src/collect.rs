@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use custody_contract::{Confidence, Finding, FindingStatus, Fingerprint, Occurrence, Redacted};
+use foldhash::fast::RandomState;
 
 use crate::engine::Match;
 use crate::rules::{Rule, RuleIndex, RuleSet};
@@ -13,7 +14,10 @@ use crate::rules::{Rule, RuleIndex, RuleSet};
 /// depend on the order.
 #[derive(Debug, Default)]
 pub struct Collector {
-    secrets: HashMap<Fingerprint, Secret>,
+    /// In the order in which they came: what comes sorted need not be sorted again.
+    secrets: Vec<(Fingerprint, Secret)>,
+    /// Where each stands.
+    places: HashMap<Fingerprint, usize, RandomState>,
 }
 
 #[derive(Debug)]
@@ -49,10 +53,42 @@ impl Collector {
         self.insert(matched.fingerprint, Secret { named, occurrences: vec![occurrence] });
     }
 
+    /// Adds one secret with several matches, each as its rule, its length and its confidence, and all places where it
+    /// stands.
+    pub(crate) fn add_secret<'c>(
+        &mut self,
+        rules: &RuleSet,
+        fingerprint: Fingerprint,
+        matches: impl Iterator<Item = (RuleIndex, u64, &'c Confidence)>,
+        occurrences: Vec<Occurrence>,
+    ) {
+        let rank = |rule: RuleIndex, confidence: &Confidence| {
+            let rule = rules.rule(rule);
+            (!rule.generic, rule.severity, confidence.score)
+        };
+        let mut best: Option<Naming> = None;
+        for (rule, length, confidence) in matches {
+            let rank = rank(rule, confidence);
+            // Most are the same many times over: only what may be better is worth a copy.
+            let may_be_better = best.as_ref().is_none_or(|best| {
+                rank > best.rank || rank == best.rank && (rule != best.rule || *confidence != best.confidence)
+            });
+            if may_be_better {
+                let named = Naming { rank, rule, length, confidence: confidence.clone() };
+                if best.as_ref().is_none_or(|best| named.beats(best)) {
+                    best = Some(named);
+                }
+            }
+        }
+        if let Some(named) = best {
+            self.insert(fingerprint, Secret { named, occurrences });
+        }
+    }
+
     /// Adds what another collector holds. Both must have collected for the same rules.
     pub fn merge(&mut self, other: Collector) {
         if self.secrets.is_empty() {
-            self.secrets = other.secrets;
+            *self = other;
             return;
         }
         for (fingerprint, secret) in other.secrets {
@@ -62,12 +98,13 @@ impl Collector {
 
     fn insert(&mut self, fingerprint: Fingerprint, secret: Secret) {
         use std::collections::hash_map::Entry;
-        match self.secrets.entry(fingerprint) {
+        match self.places.entry(fingerprint) {
             Entry::Vacant(entry) => {
-                entry.insert(secret);
+                entry.insert(self.secrets.len());
+                self.secrets.push((fingerprint, secret));
             }
-            Entry::Occupied(mut entry) => {
-                let known = entry.get_mut();
+            Entry::Occupied(entry) => {
+                let known = &mut self.secrets[*entry.get()].1;
                 if secret.named.beats(&known.named) {
                     known.named = secret.named;
                 }
@@ -78,7 +115,7 @@ impl Collector {
 
     /// Every place in which something was found.
     pub(crate) fn occurrences_mut(&mut self) -> impl Iterator<Item = &mut Occurrence> {
-        self.secrets.values_mut().flat_map(|secret| &mut secret.occurrences)
+        self.secrets.iter_mut().flat_map(|(_, secret)| &mut secret.occurrences)
     }
 
     /// How many secrets were found.
@@ -222,7 +259,10 @@ mod tests {
         let mut more = Collector::new();
         more.add(engine.rules(), one, occurrence(2, None));
         let allowed = FindingStatus::Allowed { reason: "why".into() };
-        let clone = |c: &Collector| Collector { secrets: c.secrets.iter().map(|(f, s)| (*f, s.duplicate())).collect() };
+        let clone = |c: &Collector| Collector {
+            secrets: c.secrets.iter().map(|(f, s)| (*f, s.duplicate())).collect(),
+            places: c.places.clone(),
+        };
         assert_eq!(clone(&collector).into_findings(engine.rules())[0].status, allowed);
         collector.merge(more);
         assert_eq!(collector.into_findings(engine.rules())[0].status, FindingStatus::Open);

@@ -27,8 +27,12 @@ impl Scanned {
         fs::read_dir(self.cache()).expect("the cache was made").map(|entry| entry.expect("an entry").path()).collect()
     }
 
-    fn file(&self) -> PathBuf {
-        self.files().into_iter().find(|path| path.extension().is_none()).expect("a state")
+    /// The one file of the cache whose name ends so.
+    fn file(&self, end: &str) -> PathBuf {
+        let mut ours = self.files().into_iter().filter(|path| path.to_string_lossy().ends_with(end));
+        let first = ours.next().expect("a file");
+        assert_eq!(ours.next(), None);
+        first
     }
 
     /// Scans with and without the cache and holds the outcomes to be the same.
@@ -148,7 +152,7 @@ fn a_cache_that_is_damaged_foreign_or_not_writable_is_as_good_as_none() {
     scanned.sandbox.write("one.txt", token(1));
     scanned.sandbox.commit("one");
     scanned.scan("first");
-    let file = scanned.file();
+    let file = scanned.file(".state");
     let sound = fs::read(&file).expect("read");
     for damage in [0, 10, 20, 60, sound.len() - 1] {
         let mut damaged = sound.clone();

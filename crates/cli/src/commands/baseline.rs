@@ -13,6 +13,7 @@ use crate::arguments::{BaselineAdd, BaselineCommand};
 use crate::commands::scan::failure;
 use crate::context::{InForce, root_of, today};
 use crate::failure::Failure;
+use crate::memory;
 use crate::output;
 use crate::scope::{judge, read_baseline};
 
@@ -74,7 +75,7 @@ fn search(root: &Path, in_force: &InForce, engine: &Engine, history: bool) -> Re
     let classify = |path: &str| contract.surface_of(path);
     let exclude = |path: &str| contract.exclusion(path).map(str::to_owned);
     let tree = TreeSource::new(root).classify(&classify).exclude(&exclude);
-    let objects = HistorySource::new(root);
+    let objects = HistorySource::new(root).max_memory(memory::most(None)?);
     let options = ScanOptions::default();
     let outcome = if history {
         scan_all(&[&tree as &dyn Source, &objects], engine, &options)

@@ -13,6 +13,7 @@ use crate::cache;
 use crate::context::{InForce, elapsed_ms, process_environment, root_of, today};
 use crate::failure::Failure;
 use crate::files::working_tree;
+use crate::memory;
 use crate::progress::Bar;
 use crate::{exit, output};
 
@@ -57,6 +58,7 @@ pub fn run(arguments: &Check, colour: ColourChoice) -> Result<ExitCode, Failure>
         process: process.as_ref(),
         incidents: if arguments.no_incident { IncidentMode::DryRun } else { IncidentMode::Record },
         history,
+        max_memory: memory::most(arguments.max_memory)?,
         threads: arguments.threads.map_or(0, usize::from),
         progress: bar.as_ref().map(|b| b as &dyn Progress),
     };

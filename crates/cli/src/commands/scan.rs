@@ -15,6 +15,7 @@ use crate::arguments::{ColourChoice, Scan};
 use crate::cache;
 use crate::context::{elapsed_ms, empty_report, tool};
 use crate::failure::Failure;
+use crate::memory;
 use crate::output;
 use crate::progress::Bar;
 use crate::scope::{NamedBaseline, Scope, Trust, decide, read_baseline};
@@ -91,6 +92,7 @@ fn search(arguments: &Scan, stdin: bool, scope: &Scope) -> Result<ScanOutcome, F
     } else if arguments.history {
         HistorySource::new(&arguments.path)
             .cache(if arguments.no_cache { None } else { cache::directory() })
+            .max_memory(memory::most(arguments.max_memory)?)
             .verify(arguments.verify_delta)
             .verify_objects(arguments.verify_objects)
             .scan(engine, &options)
@@ -127,6 +129,7 @@ pub fn failure(error: &SourceError) -> Failure {
             let diagnostic = Diagnostic::error("usage", "cannot scan what was named");
             let fix = match error {
                 SourceError::UnknownRevision { .. } => "check its spelling, or fetch it",
+                SourceError::Memory { .. } => "give it more with --max-memory or CUSTODY_MAX_MEMORY",
                 _ => "check the path; --history, --staged, --since and --range need a git repository",
             };
             Failure::usage(diagnostic.why(error.to_string()).fix(fix))

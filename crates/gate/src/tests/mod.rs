@@ -113,6 +113,7 @@ impl Check<'_> {
             process: None,
             incidents: self.incidents,
             history: self.history,
+            max_memory: None,
             threads: 1,
             progress: None,
         };

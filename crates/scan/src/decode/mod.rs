@@ -208,6 +208,7 @@ impl Walk<'_> {
         let first = self.found.len();
         let input = Input { bytes: &layer.text, ..*self.input };
         self.engine.scan_plain(self.scratch, &input, self.found);
+        self.scratch.in_layers |= self.found.len() > first;
         let mut at = 0;
         self.found.retain_mut(|matched| {
             at += 1;

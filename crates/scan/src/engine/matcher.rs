@@ -72,6 +72,8 @@ pub struct Scratch {
     pub(super) due: Vec<Hit>,
     pub(super) zones: Vec<Range<usize>>,
     pub(super) settled: Vec<Candidate>,
+    /// Whether anything was found in a layer of encoding since the last text began, be it dropped or not.
+    pub(crate) in_layers: bool,
 }
 
 impl Scratch {

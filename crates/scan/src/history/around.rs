@@ -7,31 +7,49 @@ use bstr::ByteSlice as _;
 use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
 
-use crate::source::{Worker, escape, scan_file, unreadable};
+use super::state::CleanFile;
+use crate::source::{Target, Worker, escape, scan_file, scan_reader, unreadable};
 
 const SURFACE: Surface = Surface::History;
 
+/// Files of this size and more are remembered if nothing was found in them.
+const LARGE: u64 = 16 << 10;
+
+/// Larger ones are not held in memory to find out whether they are known.
+const MOST: u64 = 32 << 20;
+
+/// What there is around the objects.
+pub(super) struct Found {
+    pub(super) account: Coverage,
+    /// Ids that refs name and that are not there.
+    pub(super) lacking: Vec<ObjectId>,
+    /// Large files in which nothing was found.
+    pub(super) files: Vec<CleanFile>,
+}
+
 /// Searches all files around the objects, in each of `directories` (the repository's own and, in a linked working tree,
-/// the shared one). Gives the ids that refs name.
-pub(super) fn scan(worker: &mut Worker<'_>, directories: &[PathBuf]) -> (Coverage, Vec<ObjectId>) {
-    let mut around = Around {
-        worker,
-        account: Coverage::new(SURFACE, "repository files"),
-        targets: Vec::new(),
-        root: Path::new(""),
-    };
+/// the shared one), but those `known` to be clean with the content that they have.
+pub(super) fn scan(
+    worker: &mut Worker<'_>,
+    directories: &[PathBuf],
+    known: &[CleanFile],
+    lacks: &dyn Fn(&ObjectId) -> bool,
+) -> Found {
+    let found = Found { account: Coverage::new(SURFACE, "repository files"), lacking: Vec::new(), files: Vec::new() };
+    let mut around = Around { worker, known, lacks, found, root: Path::new("") };
     for directory in directories {
         around.root = directory;
         around.directory(directory);
     }
-    (around.account, around.targets)
+    around.found.files.sort();
+    around.found
 }
 
 struct Around<'a, 'e> {
     worker: &'a mut Worker<'e>,
-    account: Coverage,
-    /// What refs point to.
-    targets: Vec<ObjectId>,
+    known: &'a [CleanFile],
+    lacks: &'a dyn Fn(&ObjectId) -> bool,
+    found: Found,
     root: &'a Path,
 }
 
@@ -42,7 +60,7 @@ impl Around<'_, '_> {
             let entries = match fs::read_dir(&directory) {
                 Ok(entries) => entries,
                 Err(error) => {
-                    self.account.record_skipped(self.shown(&directory), unreadable(&error));
+                    self.found.account.record_skipped(self.shown(&directory), unreadable(&error));
                     continue;
                 }
             };
@@ -67,7 +85,7 @@ impl Around<'_, '_> {
         let is_index = |name: &[u8]| name == b"index" || name.starts_with(b"sharedindex.");
         match parts[..] {
             [b"modules"] => {
-                self.account.record_skipped(".git/modules", SkipReason::Submodule);
+                self.found.account.record_skipped(".git/modules", SkipReason::Submodule);
                 true
             }
             [b"objects"] => true,
@@ -82,13 +100,47 @@ impl Around<'_, '_> {
         let name = format!(".git/{}", self.worker.name(relative, SURFACE));
         if relative.starts_with(b"reftable/") && !relative.ends_with(b"tables.list") {
             let format = "reftable".to_owned();
-            return self.account.record_skipped(name, SkipReason::UnsupportedFormat { format });
+            return self.found.account.record_skipped(name, SkipReason::UnsupportedFormat { format });
         }
         let is_ref = relative.starts_with(b"refs/") || relative == b"packed-refs" || relative.ends_with(b"HEAD");
-        if is_ref && let Ok(content) = fs::read(path) {
-            self.targets.extend(targets(&content));
+        let large = fs::symlink_metadata(path).is_ok_and(|it| it.is_file() && (LARGE..=MOST).contains(&it.len()));
+        if large && let Ok(content) = fs::read(path) {
+            return self.large(&content, name, is_ref);
         }
-        scan_file(self.worker, path, &name, &mut self.account);
+        if is_ref && let Ok(content) = fs::read(path) {
+            self.lacking(&content);
+        }
+        scan_file(self.worker, path, &name, &mut self.found.account);
+    }
+
+    fn lacking(&mut self, content: &[u8]) {
+        let lacks = self.lacks;
+        self.found.lacking.extend(targets(content).filter(lacks));
+    }
+
+    /// A file whose content is at hand: searched, unless it is known.
+    fn large(&mut self, content: &[u8], name: String, is_ref: bool) {
+        let digest = *blake3::hash(content).as_bytes();
+        let (bytes, lacks) = (content.len() as u64, self.lacks);
+        let known = self.known.iter().find(|known| known.content == digest && known.name == name);
+        if let Some(known) = known {
+            self.found.account.record_read(bytes);
+            // What it names and was there still is.
+            self.found.lacking.extend(known.lacking.iter().filter(|id| lacks(id)));
+            self.found.files.push(known.clone());
+            return;
+        }
+        let lacking: Vec<ObjectId> = if is_ref { targets(content).filter(lacks).collect() } else { Vec::new() };
+        let mut hits = Vec::new();
+        let target = Target { path: Some(&name), surface: SURFACE };
+        let (scanned, _) = scan_reader(self.worker, content, target, &mut |hit| hits.push(hit));
+        self.found.account.opaque += u64::from(scanned.format.is_some());
+        self.found.account.record_read(scanned.bytes);
+        self.found.lacking.extend(&lacking);
+        if hits.is_empty() && scanned.format.is_none() {
+            self.found.files.push(CleanFile { name: name.clone(), content: digest, lacking });
+        }
+        hits.into_iter().for_each(|hit| self.worker.add(hit, SURFACE, &name));
     }
 
     fn shown(&self, path: &Path) -> String {

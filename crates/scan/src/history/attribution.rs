@@ -11,7 +11,7 @@ use std::rc::Rc;
 use foldhash::fast::RandomState;
 
 use super::facts::Standing;
-use super::links::{Entry, Links, reaching};
+use super::links::{Entry, Links, Reaching, reaching};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::reach::{Place, ROOT, below};
 use super::visit::CommitRecord;
@@ -93,19 +93,23 @@ pub(super) fn age(time: i64, parents: Option<u32>) -> u32 {
 /// Adds to what is known of an object's standings: of one path, the oldest commit counts.
 pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
     for standing in new {
-        let age = |standing: &Standing| (standing.age, standing.commit.clone());
+        let age = |standing: &Standing| (standing.age, standing.commit);
         match known.iter_mut().find(|known| known.path == standing.path) {
             Some(known) if age(known) <= age(standing) => {}
             Some(known) => *known = standing.clone(),
             None => known.push(standing.clone()),
         }
     }
-    known.sort_by(|a, b| (a.age, &a.commit).cmp(&(b.age, &b.commit)));
+    known.sort_by_key(|standing| (standing.age, standing.commit));
     known.truncate(MAX_PATHS);
 }
 
 /// Finds out where the `wanted` objects stand by these commits, which are in order, and which of them these tips, which
 /// are commits, have.
+///
+/// # Errors
+///
+/// When links that were written to a file cannot be read.
 pub(super) fn attribute(
     store: &Store,
     wanted: &HashSet<ObjectIndex>,
@@ -113,17 +117,16 @@ pub(super) fn attribute(
     tips: &[ObjectIndex],
     names: &Names,
     links: Vec<Links>,
-) -> Attributed {
+) -> std::io::Result<Attributed> {
     if wanted.is_empty() {
-        return Attributed { tips: vec![Vec::new(); tips.len()], is_whole: true, ..Attributed::default() };
+        return Ok(Attributed { tips: vec![Vec::new(); tips.len()], is_whole: true, ..Attributed::default() });
     }
     let marked = Marks::new(store.table.len());
     wanted.iter().for_each(|&object| {
         marked.set(object);
     });
-    let mut children = reaching(&links, &names.numbers, &marked);
+    let children = reaching(&links, &names.numbers, &marked)?;
     drop(links);
-    children.values_mut().for_each(|entries| entries.sort_unstable_by_key(|&(child, name)| (name, child)));
     let trees: HashMap<ObjectIndex, ObjectIndex, RandomState> =
         commits.iter().filter_map(|commit| Some((commit.commit, commit.tree?))).collect();
     let mut descent = Descent {
@@ -146,17 +149,15 @@ pub(super) fn attribute(
         has.sort_unstable();
         descent.attributed.tips.push(has);
     }
-    descent.attributed
+    Ok(descent.attributed)
 }
-
-type Children = HashMap<ObjectIndex, Vec<Entry>, RandomState>;
 
 /// The walk from the commits down.
 struct Descent<'a> {
     store: &'a Store,
     wanted: &'a HashSet<ObjectIndex>,
     /// The entries of trees that lead to wanted objects, by name.
-    children: &'a Children,
+    children: &'a Reaching,
     names: &'a Names,
     /// Each path as its directory's number, its name, and what stands for it; the first is the root.
     paths: Vec<(u32, u32, u64)>,
@@ -191,7 +192,8 @@ impl Descent<'_> {
         let mut open = vec![Compared { tree, path: 0, first: parents.next(), others: parents.collect() }];
         let children = self.children;
         while let Some(at) = open.pop() {
-            let Some(entries) = children.get(&at.tree).filter(|_| at.befores().all(|before| before != at.tree)) else {
+            let Some(entries) = children.entries(at.tree).filter(|_| at.befores().all(|before| before != at.tree))
+            else {
                 continue;
             };
             self.steps += 1;
@@ -224,10 +226,10 @@ impl Descent<'_> {
             return;
         }
         let shown = &self.attributed.places[number as usize].0.shown;
-        if standings.iter().all(|standing| standing.path != *shown) {
-            let id = self.store.table.id(commit.commit).as_bytes().to_vec();
+        if standings.iter().all(|standing| *standing.path != **shown) {
+            let id = self.store.table.id(commit.commit).to_owned();
             let CommitRecord { time, authored, age, .. } = *commit;
-            standings.push(Standing { path: shown.clone(), time, authored, age, commit: id });
+            standings.push(Standing { path: shown.as_str().into(), time, authored, age, commit: id });
         }
     }
 
@@ -281,7 +283,7 @@ impl Descent<'_> {
                 let path = self.number(path, name);
                 if self.wanted.contains(&child) {
                     has.push(self.place(child, path).0);
-                } else if children.contains_key(&child) {
+                } else if children.entries(child).is_some() {
                     has.extend_from_slice(&self.has(child, path, depth + 1));
                 }
             }
@@ -293,8 +295,8 @@ impl Descent<'_> {
 }
 
 /// The entries of a tree that lead to wanted objects.
-fn entries_of(children: &Children, tree: ObjectIndex) -> &[Entry] {
-    children.get(&tree).map_or(&[], Vec::as_slice)
+fn entries_of(children: &Reaching, tree: ObjectIndex) -> &[Entry] {
+    children.entries(tree).unwrap_or_default()
 }
 
 /// Those of this name.

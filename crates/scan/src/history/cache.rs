@@ -1,8 +1,8 @@
 //! What a scan leaves behind for the next one of the same repository, so that it costs only what is new.
 //!
-//! One file per repository and set of rules, in the user's cache directory. It lists the packs and loose objects that were
-//! read whole, what they refer to and lack, and what was found in them. It holds for a scan if all of these are still
-//! there; what is there besides is new. A file of another version, or one that is damaged, is as good as none.
+//! Per repository and set of rules one file in the user's cache directory: the [`State`]. Beside it, in a file of its own,
+//! the ids of all objects that were read, which is looked at only where packs have been replaced or rules have changed.
+//! A file of another version, or one that is damaged, is as good as none.
 //!
 //! # Security
 //!
@@ -10,49 +10,39 @@
 //! program's own files: it belongs to the user, and nobody else may write it.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use gix::ObjectId;
-use serde::{Deserialize, Serialize};
 
-use super::facts::Fact;
+use super::packed;
+use super::state::{Kept, State};
+use crate::rules::ENGINE_VERSION;
 
 const MAGIC: &[u8; 16] = b"custody-history\n";
-/// Of what is written here; part of the file's name, too.
+const IDS_MAGIC: &[u8; 16] = b"custody-objects\n";
+/// Of what is written here; part of the files' names, too.
 const VERSION: u32 = 2;
 /// Larger files are not worth it.
 const MOST: u64 = 256 << 20;
-/// Files that no scan has used for so long are removed.
-const KEEP: std::time::Duration = std::time::Duration::from_secs(60 * 60 * 24 * 60);
+/// Files that no scan has written for so long are removed.
+const KEEP: Duration = Duration::from_secs(60 * 60 * 24 * 60);
+/// How many sets of rules are remembered of one repository.
+const MAX_STATES: usize = 4;
+/// Unfinished or unused files of another process are left alone for so long.
+const GRACE: Duration = Duration::from_secs(60 * 60);
 
-/// What is known of a repository.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct State {
-    pub(super) packs: Vec<PackId>,
-    /// Ids of loose objects, one after the other, in order.
-    pub(super) loose: Vec<u8>,
-    pub(super) read: u64,
-    pub(super) bytes: u64,
-    pub(super) opaque: u64,
-    /// Ids that something refers to and that were not there.
-    pub(super) missing: Vec<u8>,
-    pub(super) submodules: Vec<String>,
-    pub(super) facts: Vec<Fact>,
-}
+/// Name of a list of ids: the digest of what it holds.
+pub(super) type IdsName = [u8; 32];
 
-/// Tells a pack from any other.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct PackId {
-    pub(super) name: String,
-    pub(super) length: u64,
-    /// The checksum at its end.
-    pub(super) trailer: Vec<u8>,
-}
-
-/// The place of a repository's state.
+/// The place of what is known of one repository.
 pub(super) struct Cache {
-    file: PathBuf,
+    directory: PathBuf,
+    /// What the names of its files begin with.
+    prefix: String,
+    rules: String,
+    kind: gix::hash::Kind,
 }
 
 /// Of what a state's file holds.
@@ -60,43 +50,171 @@ pub(super) type Checksum = [u8; 32];
 
 impl Cache {
     /// The place in `directory` for the objects at `objects`, searched for by rules of this digest.
-    pub(super) fn new(directory: &Path, objects: &Path, rules: &str) -> Option<Cache> {
+    pub(super) fn new(directory: &Path, objects: &Path, kind: gix::hash::Kind, rules: &str) -> Option<Cache> {
         let objects = objects.canonicalize().ok()?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&VERSION.to_le_bytes());
         hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
-        hasher.update(rules.as_bytes());
+        hasher.update(&ENGINE_VERSION.to_le_bytes());
         hasher.update(objects.as_os_str().as_encoded_bytes());
-        Some(Cache { file: directory.join(format!("history-{}", hasher.finalize().to_hex())) })
+        let prefix = format!("history-{}-", &hasher.finalize().to_hex()[..32]);
+        Some(Cache { directory: directory.to_owned(), prefix, rules: rules.to_owned(), kind })
     }
 
-    /// What is known, and the checksum of its file.
-    pub(super) fn load(&self) -> Option<(State, Checksum)> {
-        if fs::metadata(&self.file).ok()?.len() > MOST {
-            return None;
-        }
-        let bytes = fs::read(&self.file).ok()?;
-        let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
-        if *blake3::hash(body).as_bytes() != *checksum {
-            return None;
-        }
-        Some((postcard::from_bytes(body).ok()?, checksum.try_into().ok()?))
+    /// Whether both are of the same repository.
+    pub(super) fn is(&self, other: &Cache) -> bool {
+        self.prefix == other.prefix
+    }
+
+    /// What is known by the same rules.
+    pub(super) fn load(&self) -> Option<(State, Option<IdsName>)> {
+        self.read(&self.file())
+    }
+
+    /// What is known by other rules, the latest first.
+    pub(super) fn others(&self) -> impl Iterator<Item = (State, Option<IdsName>)> {
+        let mut files = self.files(".state");
+        files.retain(|(path, _)| *path != self.file());
+        files.sort_by_key(|(_, modified)| std::cmp::Reverse(*modified));
+        files.into_iter().filter_map(|(path, _)| self.read(&path))
+    }
+
+    /// The list of that name.
+    pub(super) fn ids(&self, name: &IdsName) -> Option<Vec<u8>> {
+        let mut bytes = bounded(&self.ids_file(name))?;
+        (bytes.starts_with(IDS_MAGIC) && blake3::hash(&bytes[IDS_MAGIC.len()..]).as_bytes() == name).then(|| {
+            bytes.drain(..IDS_MAGIC.len());
+            bytes
+        })
+    }
+
+    /// Keeps a list of ids and gives it a name.
+    pub(super) fn store_ids(&self, list: &[u8]) -> Option<IdsName> {
+        self.write_ids(|sink| sink(list))
+    }
+
+    /// The same for a list that is given piece by piece.
+    pub(super) fn write_ids(&self, list: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<IdsName> {
+        let mut temporary = self.temporary()?;
+        let mut hasher = blake3::Hasher::new();
+        let mut written = temporary.write_all(IDS_MAGIC);
+        let mut length = 0;
+        list(&mut |piece| {
+            hasher.update(piece);
+            length += piece.len() as u64;
+            if written.is_ok() && length < MOST {
+                written = temporary.write_all(piece);
+            }
+        });
+        let name = *hasher.finalize().as_bytes();
+        written.ok().filter(|()| length < MOST)?;
+        temporary.persist(self.ids_file(&name)).ok()?;
+        Some(name)
     }
 
     /// Writes what is known, in one step: another process sees the old state or the new one. That it cannot be written is
     /// no error: the next scan costs more, and that is all. Gives the file's checksum.
-    pub(super) fn store(&self, state: &State) -> Option<Checksum> {
-        let body = postcard::to_stdvec(state).ok().filter(|body| (body.len() as u64) < MOST)?;
-        let checksum = *blake3::hash(&body).as_bytes();
-        write_atomically(&self.file, &[MAGIC, &checksum, &body])?;
-        prune(self.file.parent()?);
+    pub(super) fn store(&self, state: &State, ids: Option<IdsName>) -> Option<Checksum> {
+        let body = packed::to_bytes(state, self.kind).filter(|body| (body.len() as u64) < MOST)?;
+        let ids = ids.unwrap_or_default();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&ids);
+        hasher.update(&body);
+        let checksum = *hasher.finalize().as_bytes();
+        write_atomically(&self.file(), &[MAGIC, &ids, &checksum, &body])?;
+        self.prune();
         Some(checksum)
     }
 
     /// Where something is kept that goes with the state.
     pub(super) fn beside(&self, extension: &str) -> PathBuf {
-        self.file.with_extension(extension)
+        self.file().with_extension(extension)
     }
+
+    fn file(&self) -> PathBuf {
+        self.directory.join(format!("{}{}.state", self.prefix, self.rules))
+    }
+
+    fn ids_file(&self, name: &IdsName) -> PathBuf {
+        let name = blake3::Hash::from_bytes(*name).to_hex();
+        self.directory.join(format!("{}{}.ids", self.prefix, &name[..32]))
+    }
+
+    fn read(&self, path: &Path) -> Option<(State, Option<IdsName>)> {
+        let bytes = bounded(path)?;
+        let rest = bytes.strip_prefix(MAGIC)?;
+        let (ids, rest) = rest.split_first_chunk::<32>()?;
+        let (checksum, body) = rest.split_first_chunk::<32>()?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(ids);
+        hasher.update(body);
+        if hasher.finalize().as_bytes() != checksum {
+            return None;
+        }
+        let mut state = packed::from_bytes(body, self.kind)?;
+        state.kept = Some(Kept { file: path.to_owned(), checksum: *checksum });
+        Some((state, Some(*ids).filter(|ids| *ids != IdsName::default())))
+    }
+
+    /// A file in the making; what is written before it has its name is seen by nobody.
+    fn temporary(&self) -> Option<tempfile::NamedTempFile> {
+        create(&self.directory).ok()?;
+        tempfile::Builder::new().prefix(".history-").tempfile_in(&self.directory).ok()
+    }
+
+    /// The repository's files that end so, with the time when they were written.
+    fn files(&self, end: &str) -> Vec<(PathBuf, SystemTime)> {
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let ours = entries.filter(|entry| {
+            entry.file_name().to_str().is_some_and(|name| name.starts_with(&self.prefix) && name.ends_with(end))
+        });
+        ours.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.modified().ok()?))).collect()
+    }
+
+    /// Removes what has not been written for long, and lists of ids that nothing refers to.
+    fn prune(&self) {
+        let mut states = self.files(".state");
+        states.sort_by_key(|(_, modified)| std::cmp::Reverse(*modified));
+        for (path, _) in states.drain(MAX_STATES.min(states.len())..) {
+            for extension in ["state", "reach", "commits"] {
+                let _ = fs::remove_file(path.with_extension(extension));
+            }
+        }
+        let used: Vec<PathBuf> =
+            states.iter().filter_map(|(path, _)| ids_of(path)).map(|name| self.ids_file(&name)).collect();
+        let is_old = |modified: SystemTime, age: Duration| modified.elapsed().is_ok_and(|elapsed| elapsed > age);
+        for (path, modified) in self.files(".ids") {
+            // One that is just being written will be referred to in a moment.
+            if !used.contains(&path) && is_old(modified, GRACE) {
+                let _ = fs::remove_file(path);
+            }
+        }
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            let age = if name.starts_with(".history-") { GRACE } else { KEEP };
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            if name.trim_start_matches('.').starts_with("history-") && modified.is_ok_and(|at| is_old(at, age)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// The list of ids that a state refers to.
+fn ids_of(path: &Path) -> Option<IdsName> {
+    let mut head = [0; MAGIC.len() + 32];
+    fs::File::open(path).ok()?.read_exact(&mut head).ok()?;
+    head.strip_prefix(MAGIC)?.try_into().ok()
+}
+
+/// A file's content, unless it is larger than any that is written here.
+fn bounded(path: &Path) -> Option<Vec<u8>> {
+    let file = fs::File::open(path).ok()?;
+    let length = file.metadata().ok().filter(|metadata| metadata.is_file() && metadata.len() <= MOST)?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(length).ok()?);
+    file.take(MOST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Writes a file of these parts in one step, in a directory that is the user's alone.
@@ -116,17 +234,6 @@ fn create(directory: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory)
-}
-
-/// Removes what has not been written for long.
-fn prune(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let old = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
-        let ours = entry.file_name().to_str().is_some_and(|name| name.trim_start_matches('.').starts_with("history-"));
-        if ours && old.is_some_and(|age| age > KEEP) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// Ids that stand one after the other.

@@ -1,127 +1,128 @@
 //! What was found in a history, in a form that outlasts the scan: positions and fingerprints, never text.
 
+use std::sync::Arc;
+
 use custody_contract::{Confidence, Fingerprint, Occurrence, Surface};
 use gix::ObjectId;
-use serde::{Deserialize, Serialize};
 
 use super::reach::Reached;
-use crate::collect::Collector;
-use crate::engine::Match;
 use crate::rules::RuleSet;
 use crate::source::Found;
 
 /// One match, and where it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fact {
-    rule: String,
-    length: u64,
-    fingerprint: Fingerprint,
-    confidence: Confidence,
-    encoding: Vec<String>,
-    allowed: Option<String>,
-    offset: u64,
-    line: u32,
-    column: u32,
-    end_column: u32,
-    /// The object's id; empty for a name.
-    pub(super) object: Vec<u8>,
+    /// The rule's id.
+    pub(super) rule: Arc<str>,
+    pub(super) length: u64,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) confidence: Arc<Confidence>,
+    pub(super) encoding: Arc<[Arc<str>]>,
+    pub(super) allowed: Option<Arc<str>>,
+    pub(super) offset: u64,
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) end_column: u32,
+    /// The object; none for a name.
+    pub(super) object: Option<ObjectId>,
     pub(super) within: Stands,
 }
 
 /// In what it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Stands {
     /// In a file's name, which is shown so.
-    Name(String),
+    Name(Arc<str>),
     /// In such a text of a commit.
-    Commit(String),
+    Commit(Arc<str>),
     /// In such a text of an annotated tag.
-    Tag(String),
+    Tag(Arc<str>),
     /// In a file's content.
     Blob(Vec<Standing>),
 }
 
 /// A path of a file, and the oldest commit that has it there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Standing {
-    pub(super) path: String,
+    pub(super) path: Arc<str>,
     /// When it was committed, in seconds since 1970.
     pub(super) time: i64,
     /// When it was authored.
     pub(super) authored: i64,
     /// By which commits are put in order.
     pub(super) age: u32,
-    pub(super) commit: Vec<u8>,
+    pub(super) commit: ObjectId,
 }
 
 impl Fact {
-    pub(super) fn new(rules: &RuleSet, found: Found, object: &[u8], within: Stands) -> Fact {
+    pub(super) fn new(rules: &RuleSet, found: Found, object: Option<ObjectId>, within: Stands) -> Fact {
         let Found { matched, place } = found;
         Fact {
-            rule: rules.rule(matched.rule).id.to_string(),
+            rule: Arc::from(&*rules.rule(matched.rule).id),
             length: matched.length,
             fingerprint: matched.fingerprint,
-            confidence: matched.confidence,
-            encoding: matched.encoding.iter().map(|&encoding| encoding.to_owned()).collect(),
-            allowed: matched.allowed,
+            confidence: Arc::new(matched.confidence),
+            encoding: matched.encoding.iter().map(|&encoding| Arc::from(encoding)).collect(),
+            allowed: matched.allowed.map(Arc::from),
             offset: place.offset,
             line: place.line,
             column: place.column,
             end_column: place.end_column,
-            object: object.to_vec(),
+            object,
             within,
         }
     }
 
-    /// Adds it to the collector, at each place where it stands. A fact of other rules is left out.
-    pub(super) fn collect(&self, rules: &RuleSet, reached: &Reached, collector: &mut Collector) {
-        let Some(rule) = rules.index(&self.rule) else { return };
-        let matched = || Match {
-            rule,
-            start: 0,
-            end: 0,
-            length: self.length,
-            fingerprint: self.fingerprint,
-            confidence: self.confidence.clone(),
-            encoding: Vec::new(),
-            allowed: self.allowed.clone(),
-        };
-        let object = (!self.object.is_empty()).then(|| hex(&self.object));
-        let known = reached.of(&self.object);
-        let at = |path: &str, commit: Option<String>| Occurrence {
+    /// Whether it was found in the content of a file.
+    pub(super) fn is_of_blob(&self) -> bool {
+        matches!(self.within, Stands::Blob(_))
+    }
+
+    /// At how many places it stands.
+    pub(super) fn places(&self) -> usize {
+        match &self.within {
+            Stands::Blob(standings) => standings.len().max(1),
+            _ => 1,
+        }
+    }
+
+    /// What is shown as the path of one of its places, and the commit that is named.
+    pub(super) fn place(&self, at: usize) -> (PathOf<'_>, Option<ObjectId>) {
+        match &self.within {
+            Stands::Name(path) | Stands::Tag(path) => (PathOf::Text(path), None),
+            Stands::Commit(what) => (PathOf::Text(what), self.object),
+            Stands::Blob(standings) => match standings.get(at) {
+                Some(standing) => (PathOf::Text(&standing.path), Some(standing.commit)),
+                None => (PathOf::Object(self.object), None),
+            },
+        }
+    }
+
+    /// The occurrence at one of its places.
+    pub(super) fn occurrence(&self, at: usize, reached: &Reached) -> Occurrence {
+        let (path, commit) = self.place(at);
+        let known = self.object.as_ref().map(|object| reached.of(object.as_bytes())).unwrap_or_default();
+        let (authored, committed) = match &self.within {
+            Stands::Blob(standings) => standings.get(at).map(|standing| (standing.authored, standing.time)),
+            _ => known.times,
+        }
+        .unzip();
+        // A tag has one time only.
+        let authored = authored.filter(|_| !matches!(self.within, Stands::Tag(_)));
+        Occurrence {
             surface: Surface::History,
-            path: path.to_owned(),
+            path: path.to_string(),
             line: self.line,
             column: self.column,
             end_column: self.end_column,
             offset: self.offset,
-            object: object.clone(),
-            commit,
-            encoding: self.encoding.clone(),
-            allowed: self.allowed.clone(),
-            authored: known.times.and_then(|(authored, _)| moment(authored)),
-            committed: known.times.and_then(|(_, committed)| moment(committed)),
-            reach: known.reach(0),
-        };
-        match &self.within {
-            Stands::Name(path) => collector.add(rules, matched(), at(path, None)),
-            Stands::Commit(what) => collector.add(rules, matched(), at(what, object.clone())),
-            Stands::Tag(what) => collector.add(rules, matched(), Occurrence { authored: None, ..at(what, None) }),
-            Stands::Blob(standings) if standings.is_empty() => {
-                let path = format!("object {}", object.as_deref().unwrap_or_default());
-                collector.add(rules, matched(), at(&path, None));
-            }
-            Stands::Blob(standings) => {
-                for (place, standing) in standings.iter().enumerate() {
-                    let occurrence = Occurrence {
-                        authored: moment(standing.authored),
-                        committed: moment(standing.time),
-                        reach: known.reach(place),
-                        ..at(&standing.path, Some(hex(&standing.commit)))
-                    };
-                    collector.add(rules, matched(), occurrence);
-                }
-            }
+            object: self.object.map(hex),
+            commit: commit.map(hex),
+            encoding: self.encoding.iter().map(|encoding| encoding.to_string()).collect(),
+            allowed: self.allowed.as_deref().map(str::to_owned),
+            authored: authored.and_then(moment),
+            committed: committed.and_then(moment),
+            reach: known.reach(at),
         }
     }
 }
@@ -131,6 +132,23 @@ fn moment(seconds: i64) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_second(seconds).ok().filter(|_| seconds != 0)
 }
 
-fn hex(id: &[u8]) -> String {
-    ObjectId::try_from(id).map(|id| id.to_hex().to_string()).unwrap_or_default()
+/// What is shown as a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PathOf<'f> {
+    Text(&'f str),
+    /// A file that no commit leads to.
+    Object(Option<ObjectId>),
+}
+
+impl std::fmt::Display for PathOf<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PathOf::Text(text) => f.write_str(text),
+            PathOf::Object(object) => write!(f, "object {}", object.map(hex).unwrap_or_default()),
+        }
+    }
+}
+
+fn hex(id: ObjectId) -> String {
+    id.to_hex().to_string()
 }

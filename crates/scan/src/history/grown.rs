@@ -18,10 +18,10 @@ const MAX_STEPS: usize = 1_000_000;
 pub(super) struct Grown<'g> {
     pub(super) repository: &'g Repository,
     /// The objects whose places are sought.
-    pub(super) wanted: &'g HashSet<Vec<u8>>,
+    pub(super) wanted: &'g HashSet<ObjectId>,
     /// How a name may be shown.
     pub(super) shown: &'g mut dyn FnMut(&[u8]) -> String,
-    pub(super) standings: HashMap<Vec<u8>, Vec<Standing>>,
+    pub(super) standings: HashMap<ObjectId, Vec<Standing>>,
     pub(super) introduced: Vec<Introduced>,
     pub(super) steps: usize,
 }
@@ -34,8 +34,8 @@ impl Grown<'_> {
     pub(super) fn commit(&mut self, id: ObjectId, commit: &CommitRecord) {
         let Some((tree, parents)) = self.trees(id) else { return };
         let CommitRecord { time, authored, age, .. } = *commit;
-        let commit = id.as_bytes().to_vec();
-        self.tree(tree, &parents, ("", ROOT), &Standing { path: String::new(), time, authored, age, commit });
+        let standing = Standing { path: "".into(), time, authored, age, commit: id };
+        self.tree(tree, &parents, ("", ROOT), &standing);
     }
 
     /// The commit's tree, and those of its parents, as far as they are there.
@@ -59,7 +59,7 @@ impl Grown<'_> {
             if parents.iter().any(|parent| parent.get(&name) == Some(&(is_tree, id))) {
                 continue;
             }
-            if !is_tree && !self.wanted.contains(id.as_bytes()) {
+            if !is_tree && !self.wanted.contains(&id) {
                 continue;
             }
             let name_shown = (self.shown)(&name);
@@ -70,10 +70,9 @@ impl Grown<'_> {
                 let before: Vec<ObjectId> = before.filter(|(is_tree, _)| *is_tree).map(|&(_, id)| id).collect();
                 self.tree(id, &before, (&path, digest), standing);
             } else {
-                let standings = self.standings.entry(id.as_bytes().to_vec()).or_default();
-                standings.push(Standing { path: path.clone(), ..standing.clone() });
-                let commit = ObjectId::from_bytes_or_panic(&standing.commit);
-                self.introduced.push(Introduced { object: id, path: digest, shown: path, commit });
+                let standings = self.standings.entry(id).or_default();
+                standings.push(Standing { path: path.as_str().into(), ..standing.clone() });
+                self.introduced.push(Introduced { object: id, path: digest, shown: path, commit: standing.commit });
             }
         }
     }

@@ -1,36 +1,117 @@
 //! What trees hold, noted while they are read: each as what it adds to the tree that it is stored as a version of, and
 //! what it takes away.
+//!
+//! Of a long history this is more than all else that is kept. It is packed tightly, and what goes beyond its share of the
+//! memory is written to a file that has no name and is gone with the process: numbers only, no names.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 
 use super::objects::{Marks, ObjectIndex};
+use super::pack::read_exact_at;
 
 const NONE: ObjectIndex = ObjectIndex::MAX;
+
+/// What is written or read at once, in bytes.
+const CHUNK: usize = 256 << 10;
 
 /// An entry of a tree: the object, and the number of its name.
 pub(super) type Entry = (ObjectIndex, u32);
 
+/// Where links go that there is no memory for.
+pub(super) struct Spill {
+    /// How much all threads may keep in memory, in bytes.
+    share: usize,
+    kept: AtomicUsize,
+    /// The file, once there is one, and how long it is.
+    file: Mutex<Option<(Arc<File>, u64)>>,
+}
+
+impl Spill {
+    pub(super) fn new(share: usize) -> Spill {
+        Spill { share, kept: AtomicUsize::new(0), file: Mutex::default() }
+    }
+
+    /// Keeps a chunk in memory, or in the file if there is no room and a file can be written.
+    fn keep(&self, bytes: &[u8]) -> Chunk {
+        if self.kept.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len() > self.share
+            && let Ok(chunk) = self.write(bytes)
+        {
+            self.kept.fetch_sub(bytes.len(), Ordering::Relaxed);
+            return chunk;
+        }
+        Chunk::Memory(bytes.into())
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<Chunk> {
+        let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, length) = match place.as_mut() {
+            Some(place) => place,
+            None => place.insert((Arc::new(tempfile::tempfile()?), 0)),
+        };
+        (&**file).write_all(bytes)?;
+        let start = *length;
+        *length += bytes.len() as u64;
+        Ok(Chunk::File { file: Arc::clone(file), start, length: bytes.len() })
+    }
+}
+
+enum Chunk {
+    Memory(Box<[u8]>),
+    File { file: Arc<File>, start: u64, length: usize },
+}
+
+impl Chunk {
+    fn bytes<'c>(&'c self, buffer: &'c mut Vec<u8>) -> io::Result<&'c [u8]> {
+        match self {
+            Chunk::Memory(bytes) => Ok(bytes),
+            Chunk::File { file, start, length } => {
+                buffer.resize(*length, 0);
+                read_exact_at(file, buffer, *start)?;
+                Ok(buffer)
+            }
+        }
+    }
+}
+
 /// What one thread has noted of trees. Names are numbered as they come.
-#[derive(Default)]
 pub(super) struct Links {
     pub(super) names: HashMap<Box<[u8]>, u32, RandomState>,
-    trees: Vec<Tree>,
-    added: Vec<Entry>,
-    removed: Vec<u32>,
+    spill: Arc<Spill>,
+    chunks: Vec<Chunk>,
+    /// The chunk at hand.
+    open: Vec<u8>,
+    /// The tree at hand.
+    at_hand: Tree,
     last: (Vec<u8>, u32),
 }
 
-/// A tree, with the ends of what was noted of it.
+/// A tree.
+#[derive(Default)]
 struct Tree {
     tree: ObjectIndex,
     base: ObjectIndex,
-    added: u32,
-    removed: u32,
+    added: Vec<Entry>,
+    removed: Vec<u32>,
 }
 
 impl Links {
+    pub(super) fn new(spill: Arc<Spill>) -> Links {
+        Links {
+            names: HashMap::default(),
+            spill,
+            chunks: Vec::new(),
+            open: Vec::new(),
+            at_hand: Tree::default(),
+            last: (Vec::new(), 0),
+        }
+    }
+
     /// The number of a name.
     pub(super) fn name(&mut self, name: &[u8]) -> u32 {
         // What a tree has anew, it mostly loses, too.
@@ -55,106 +136,344 @@ impl Links {
 
     /// Notes an entry of the tree at hand.
     pub(super) fn add(&mut self, child: ObjectIndex, name: u32) {
-        self.added.push((child, name));
+        self.at_hand.added.push((child, name));
     }
 
     /// Notes that the tree at hand lacks an entry of its base, or has another of that name.
     pub(super) fn remove(&mut self, name: u32) {
         // An entry of that name stands in its place.
-        if self.added.last().is_none_or(|&(_, added)| added != name) || self.is_first() {
-            self.removed.push(name);
+        if self.at_hand.added.last().is_none_or(|&(_, added)| added != name) {
+            self.at_hand.removed.push(name);
         }
-    }
-
-    /// Whether nothing was noted of the tree at hand so far.
-    fn is_first(&self) -> bool {
-        self.trees.last().map_or(0, |tree| tree.added) as usize == self.added.len()
     }
 
     /// Ends the tree at hand.
     pub(super) fn end(&mut self, tree: ObjectIndex, base: Option<ObjectIndex>) {
-        let narrow = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        self.trees.push(Tree {
-            tree,
-            base: base.unwrap_or(NONE),
-            added: narrow(self.added.len()),
-            removed: narrow(self.removed.len()),
-        });
+        let at_hand = &mut self.at_hand;
+        (at_hand.tree, at_hand.base) = (tree, base.unwrap_or(NONE));
+        at_hand.pack(&mut self.open);
+        at_hand.added.clear();
+        at_hand.removed.clear();
+        if self.open.len() >= CHUNK {
+            self.chunks.push(self.spill.keep(&self.open));
+            self.open.clear();
+        }
     }
 
-    fn iter(&self) -> impl DoubleEndedIterator<Item = (&Tree, &[Entry], &[u32])> {
-        (0..self.trees.len()).map(|at| self.nth(at))
-    }
-
-    fn nth(&self, at: usize) -> (&Tree, &[Entry], &[u32]) {
-        let tree = &self.trees[at];
-        let (added, removed) =
-            at.checked_sub(1).map_or((0, 0), |before| (self.trees[before].added, self.trees[before].removed));
-        (tree, &self.added[added as usize..tree.added as usize], &self.removed[removed as usize..tree.removed as usize])
+    /// Gives each tree to `each`, in the order in which they were noted, or the other way round.
+    fn for_each(&self, order: Order, each: &mut dyn FnMut(&Tree)) -> io::Result<()> {
+        let (mut buffer, mut tree) = (Vec::new(), Tree::default());
+        match order {
+            Order::Forward => {
+                for chunk in &self.chunks {
+                    forward(chunk.bytes(&mut buffer)?, &mut tree, each);
+                }
+                forward(&self.open, &mut tree, each);
+            }
+            Order::Backward => {
+                backward(&self.open, &mut tree, each);
+                for chunk in self.chunks.iter().rev() {
+                    backward(chunk.bytes(&mut buffer)?, &mut tree, each);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
-/// The entries through which marked objects can be reached, by tree. Marks the trees that have any. `numbers` gives for
-/// each of `links` the numbers by which its names are known to all.
-pub(super) fn reaching(
-    links: &[Links],
-    numbers: &[Vec<u32>],
-    marked: &Marks,
-) -> HashMap<ObjectIndex, Vec<Entry>, RandomState> {
-    spread(links, marked);
-    let mut places: HashMap<ObjectIndex, (usize, usize), RandomState> = HashMap::default();
-    for (thread, links) in links.iter().enumerate() {
-        let trees = links.trees.iter().enumerate().filter(|(_, tree)| marked.is_set(tree.tree));
-        places.extend(trees.map(|(at, tree)| (tree.tree, (thread, at))));
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Forward,
+    Backward,
+}
+
+fn forward(mut bytes: &[u8], tree: &mut Tree, each: &mut dyn FnMut(&Tree)) {
+    while tree.unpack(&mut bytes).is_some() {
+        each(tree);
     }
-    let mut entries: HashMap<ObjectIndex, Vec<Entry>, RandomState> = HashMap::default();
+}
+
+fn backward(bytes: &[u8], tree: &mut Tree, each: &mut dyn FnMut(&Tree)) {
+    let mut starts = Vec::new();
+    let mut rest = bytes;
+    loop {
+        starts.push(bytes.len() - rest.len());
+        if tree.unpack(&mut rest).is_none() {
+            break;
+        }
+    }
+    for start in starts.into_iter().rev() {
+        if tree.unpack(&mut &bytes[start..]).is_some() {
+            each(tree);
+        }
+    }
+}
+
+impl Tree {
+    fn pack(&self, out: &mut Vec<u8>) {
+        put(out, self.tree);
+        put(out, self.base.wrapping_add(1));
+        put(out, u32::try_from(self.added.len()).unwrap_or(u32::MAX));
+        put(out, u32::try_from(self.removed.len()).unwrap_or(u32::MAX));
+        for &(child, name) in &self.added {
+            put(out, child);
+            put(out, name);
+        }
+        self.removed.iter().for_each(|&name| put(out, name));
+    }
+
+    fn unpack(&mut self, bytes: &mut &[u8]) -> Option<()> {
+        self.tree = get(bytes)?;
+        self.base = get(bytes)?.wrapping_sub(1);
+        let (added, removed) = (get(bytes)?, get(bytes)?);
+        self.added.clear();
+        for _ in 0..added {
+            self.added.push((get(bytes)?, get(bytes)?));
+        }
+        self.removed.clear();
+        for _ in 0..removed {
+            self.removed.push(get(bytes)?);
+        }
+        Some(())
+    }
+}
+
+fn put(out: &mut Vec<u8>, mut value: u32) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn get(bytes: &mut &[u8]) -> Option<u32> {
+    let mut value = 0;
+    for shift in (0..35).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u32::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// The entries through which marked objects can be reached, by tree.
+#[derive(Default)]
+pub(super) struct Reaching {
+    places: HashMap<ObjectIndex, (u32, u32), RandomState>,
+    entries: Vec<Entry>,
+}
+
+impl Reaching {
+    /// A tree's entries, by name, if any marked object can be reached from it.
+    pub(super) fn entries(&self, tree: ObjectIndex) -> Option<&[Entry]> {
+        self.places.get(&tree).map(|&(start, end)| &self.entries[start as usize..end as usize])
+    }
+}
+
+/// Finds the entries through which marked objects can be reached. Marks the trees that have any. `numbers` gives for each
+/// of `links` the numbers by which its names are known to all.
+///
+/// # Errors
+///
+/// When links that were written to a file cannot be read.
+pub(super) fn reaching(links: &[Links], numbers: &[Vec<u32>], marked: &Marks) -> io::Result<Reaching> {
+    spread(links, marked)?;
+    let known = Known::gather(links, numbers, marked)?;
+    let places: HashMap<ObjectIndex, usize, RandomState> =
+        known.trees.iter().enumerate().map(|(at, tree)| (tree.tree, at)).collect();
+    let mut reaching = Reaching::default();
     let mut chain = Vec::new();
+    let mut own: Vec<Entry> = Vec::new();
     for &tree in places.keys() {
         // From the tree to the first base of which all is known, and back.
         let mut next = tree;
-        while let Some(&place) = places.get(&next).filter(|_| !entries.contains_key(&next)) {
-            chain.push((next, place));
-            next = links[place.0].trees[place.1].base;
+        while let Some(&at) = places.get(&next).filter(|_| !reaching.places.contains_key(&next)) {
+            chain.push(at);
+            next = known.trees[at].base;
             if chain.len() > places.len() {
                 break; // bases in a circle: a repository made to deceive
             }
         }
-        while let Some((tree, (thread, at))) = chain.pop() {
-            let links = &links[thread];
-            let (known, added, removed) = links.nth(at);
-            let mut own: Vec<Entry> = entries.get(&known.base).cloned().unwrap_or_default();
-            let number = |name: u32| numbers[thread][name as usize];
-            let gone: HashSet<u32, RandomState> = match own.is_empty() {
-                true => HashSet::default(),
-                false => removed.iter().copied().chain(added.iter().map(|&(_, name)| name)).map(number).collect(),
-            };
-            own.retain(|&(_, name)| !gone.contains(&name));
-            own.extend(
-                added.iter().filter(|(child, _)| marked.is_set(*child)).map(|&(child, name)| (child, number(name))),
-            );
-            entries.insert(tree, own);
+        while let Some(at) = chain.pop() {
+            let (tree, base, added, gone) = known.nth(at);
+            own.clear();
+            if let Some(entries) = reaching.entries(base) {
+                own.extend(entries.iter().filter(|(_, name)| !gone.contains(name)));
+            }
+            own.extend_from_slice(added);
+            own.sort_unstable_by_key(|&(child, name)| (name, child));
+            let start = narrow(reaching.entries.len());
+            reaching.entries.extend_from_slice(&own);
+            reaching.places.insert(tree, (start, narrow(reaching.entries.len())));
         }
     }
-    entries
+    Ok(reaching)
+}
+
+fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Of marked trees, what matters.
+#[derive(Default)]
+struct Known {
+    trees: Vec<KnownTree>,
+    /// Marked objects, with their names.
+    added: Vec<Entry>,
+    /// Names that the base's entries do not stand under any more, in order, as far as any marked object has them.
+    gone: Vec<u32>,
+}
+
+/// A tree, with the ends of what is known of it.
+struct KnownTree {
+    tree: ObjectIndex,
+    base: ObjectIndex,
+    added: u32,
+    gone: u32,
+}
+
+impl Known {
+    fn gather(links: &[Links], numbers: &[Vec<u32>], marked: &Marks) -> io::Result<Known> {
+        let names = numbers.iter().flatten().max().map_or(0, |&most| most as usize + 1);
+        let wanted = Marks::new(names);
+        for (links, numbers) in links.iter().zip(numbers) {
+            links.for_each(Order::Forward, &mut |tree| {
+                if marked.is_set(tree.tree) {
+                    for &(_, name) in tree.added.iter().filter(|(child, _)| marked.is_set(*child)) {
+                        wanted.set(numbers[name as usize]);
+                    }
+                }
+            })?;
+        }
+        let mut known = Known::default();
+        for (links, numbers) in links.iter().zip(numbers) {
+            links.for_each(Order::Forward, &mut |tree| {
+                if marked.is_set(tree.tree) {
+                    known.add(tree, numbers, marked, &wanted);
+                }
+            })?;
+        }
+        Ok(known)
+    }
+
+    fn add(&mut self, tree: &Tree, numbers: &[u32], marked: &Marks, wanted: &Marks) {
+        let number = |name: u32| numbers[name as usize];
+        let children = tree.added.iter().filter(|(child, _)| marked.is_set(*child));
+        self.added.extend(children.map(|&(child, name)| (child, number(name))));
+        if tree.base != NONE && marked.is_set(tree.base) {
+            let first = self.gone.len();
+            let names = tree.removed.iter().copied().chain(tree.added.iter().map(|&(_, name)| name)).map(number);
+            self.gone.extend(names.filter(|&name| wanted.is_set(name)));
+            self.gone[first..].sort_unstable();
+        }
+        self.trees.push(KnownTree {
+            tree: tree.tree,
+            base: tree.base,
+            added: narrow(self.added.len()),
+            gone: narrow(self.gone.len()),
+        });
+    }
+
+    fn nth(&self, at: usize) -> (ObjectIndex, ObjectIndex, &[Entry], Gone<'_>) {
+        let tree = &self.trees[at];
+        let (added, gone) = at.checked_sub(1).map_or((0, 0), |at| (self.trees[at].added, self.trees[at].gone));
+        let gone = Gone(&self.gone[gone as usize..tree.gone as usize]);
+        (tree.tree, tree.base, &self.added[added as usize..tree.added as usize], gone)
+    }
+}
+
+/// Names in order.
+struct Gone<'k>(&'k [u32]);
+
+impl Gone<'_> {
+    fn contains(&self, name: &u32) -> bool {
+        self.0.binary_search(name).is_ok()
+    }
 }
 
 /// Marks every tree from which a marked object can be reached, and some more: what a tree takes away from its base is
 /// not looked at.
-fn spread(links: &[Links], marked: &Marks) {
+fn spread(links: &[Links], marked: &Marks) -> io::Result<()> {
     loop {
         let mut changed = false;
-        let mut mark = |(tree, added, _): (&Tree, &[Entry], &[u32])| {
+        let mut mark = |tree: &Tree| {
             if !marked.is_set(tree.tree)
                 && (tree.base != NONE && marked.is_set(tree.base)
-                    || added.iter().any(|&(child, _)| marked.is_set(child)))
+                    || tree.added.iter().any(|&(child, _)| marked.is_set(child)))
             {
                 changed |= marked.set(tree.tree);
             }
         };
-        links.iter().for_each(|links| links.iter().for_each(&mut mark));
-        links.iter().rev().for_each(|links| links.iter().rev().for_each(&mut mark));
+        for links in links {
+            links.for_each(Order::Forward, &mut mark)?;
+        }
+        for links in links.iter().rev() {
+            links.for_each(Order::Backward, &mut mark)?;
+        }
         if !changed {
-            return;
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Noted = (u32, Option<u32>, Vec<Entry>, Vec<u32>);
+
+    fn noted() -> impl Strategy<Value = Vec<Noted>> {
+        let index = prop_oneof![0u32..300, Just(u32::MAX - 1)];
+        let tree = (
+            index.clone(),
+            prop::option::of(index.clone()),
+            prop::collection::vec((index, 0u32..1000), 0..5),
+            prop::collection::vec(1000u32..100_000, 0..5),
+        );
+        prop::collection::vec(tree, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_noted_is_given_in_either_order_from_memory_or_file(trees in noted(), in_memory: bool) {
+            let share = if in_memory { usize::MAX } else { 0 };
+            let mut links = Links::new(Arc::new(Spill::new(share)));
+            for (tree, base, added, removed) in &trees {
+                removed.iter().for_each(|&name| links.remove(name));
+                added.iter().for_each(|&(child, name)| links.add(child, name));
+                links.end(*tree, *base);
+                links.chunks.push(links.spill.keep(&links.open));
+                links.open.clear();
+            }
+            let in_file = links.chunks.iter().all(|chunk| matches!(chunk, Chunk::File { .. }));
+            prop_assert!(in_memory || in_file);
+            let given = |order| {
+                let mut given = Vec::new();
+                let mut each = |tree: &Tree| {
+                    let base = Some(tree.base).filter(|&base| base != NONE);
+                    given.push((tree.tree, base, tree.added.clone(), tree.removed.clone()));
+                };
+                links.for_each(order, &mut each).expect("readable");
+                given
+            };
+            prop_assert_eq!(&given(Order::Forward), &trees);
+            let mut backward = given(Order::Backward);
+            backward.reverse();
+            prop_assert_eq!(&backward, &trees);
+        }
+
+        #[test]
+        fn any_bytes_have_a_reading(bytes: Vec<u8>) {
+            let mut count = 0;
+            forward(&bytes, &mut Tree::default(), &mut |_| count += 1);
+            let mut other = 0;
+            backward(&bytes, &mut Tree::default(), &mut |_| other += 1);
+            prop_assert_eq!(count, other);
         }
     }
 }

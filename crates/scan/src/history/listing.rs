@@ -8,7 +8,8 @@ use custody_contract::SkipReason;
 use gix::odb::pack;
 use gix::{ObjectId, oid};
 
-use super::cache::{self, PackId, State};
+use super::cache;
+use super::state::{PackId, State};
 
 /// What an object directory and its alternates hold.
 pub(super) struct Listing {
@@ -48,7 +49,7 @@ impl Listing {
         listing
     }
 
-    /// Whether all that is known of is still there, and nothing has come of what was missing.
+    /// Whether all containers that are known of are still there, and nothing has come of what was missing.
     pub(super) fn holds(&self, state: &State) -> bool {
         let here: HashSet<&PackId> = self.packs.iter().filter_map(|(_, pack)| pack.as_ref()).collect();
         if !self.broken.is_empty() || state.packs.iter().any(|pack| !here.contains(pack)) {
@@ -56,9 +57,16 @@ impl Listing {
         }
         let loose: HashSet<&[u8]> = self.loose.iter().map(|(_, id)| id.as_bytes()).collect();
         let new: Vec<_> = self.new_packs(Some(state)).filter_map(|(path, _)| self.index(path).ok()).collect();
-        let packed = |id: &oid| new.iter().any(|index| index.lookup(id).is_some());
-        cache::ids(&state.loose, self.kind).all(|id| loose.contains(id.as_bytes()) || packed(&id))
-            && cache::ids(&state.missing, self.kind).all(|id| !loose.contains(id.as_bytes()) && !packed(&id))
+        let come = |id: &oid| new.iter().any(|index| index.lookup(id).is_some());
+        let mut gone = cache::ids(&state.loose, self.kind).filter(|id| !loose.contains(id.as_bytes()) && !come(id));
+        if let Some(first) = gone.next() {
+            let known = self.packs.iter().filter_map(|(path, _)| self.index(path).ok()).collect::<Vec<_>>();
+            let packed = |id: &oid| known.iter().any(|index| index.lookup(id).is_some());
+            if !packed(&first) || !gone.all(|id| packed(&id)) {
+                return false;
+            }
+        }
+        cache::ids(&state.missing, self.kind).all(|id| !loose.contains(id.as_bytes()) && !come(&id))
     }
 
     /// The packs that are not known.
@@ -74,13 +82,18 @@ impl Listing {
         pack::index::File::at(path, self.kind).map_err(|_| ())
     }
 
-    /// Writes down which packs and loose objects there are.
-    pub(super) fn note(&self, state: &mut State) {
-        state.packs = self.packs.iter().filter_map(|(_, pack)| pack.clone()).collect();
+    /// Writes down which packs and loose objects there are; whether that is anything new.
+    pub(super) fn note(&self, state: &mut State) -> bool {
+        let mut packs: Vec<PackId> = self.packs.iter().filter_map(|(_, pack)| pack.clone()).collect();
+        packs.sort();
+        packs.dedup();
         let mut loose: Vec<&ObjectId> = self.loose.iter().map(|(_, id)| id).collect();
         loose.sort();
         loose.dedup();
-        state.loose = loose.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
+        let loose: Vec<u8> = loose.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
+        let is_new = state.packs != packs || state.loose != loose;
+        (state.packs, state.loose) = (packs, loose);
+        is_new
     }
 
     fn packs_in(&mut self, directory: &Path) {
@@ -140,8 +153,7 @@ impl PackId {
         file.seek(std::io::SeekFrom::Start(start)).ok()?;
         let mut trailer = Vec::new();
         file.read_to_end(&mut trailer).ok()?;
-        let name = crate::source::escape(path.as_os_str().as_encoded_bytes());
-        Some(PackId { name, length, trailer })
+        Some(PackId { length, trailer })
     }
 }
 

@@ -8,12 +8,14 @@ use gix::objs::Kind;
 use gix::zlib::Decompress;
 
 use super::objects::{Loose, ObjectIndex, Store};
-use super::walk::{MAX_IN_MEMORY, STREAM_FROM, TOO_LARGE};
+use super::walk::{STREAM_FROM, TOO_LARGE};
 
 /// Takes the objects that are decoded.
 pub(super) trait LooseVisitor: Send {
     /// Whether the object is to be decoded at all.
     fn wants(&mut self, object: ObjectIndex) -> bool;
+    /// Whether it is if it is a file.
+    fn wants_blob(&mut self, object: ObjectIndex) -> bool;
     /// A decoded object.
     fn loose(&mut self, object: ObjectIndex, kind: Kind, data: &[u8]);
     /// A large file, as a reader of its content.
@@ -60,6 +62,9 @@ fn decode<V: LooseVisitor>(
     if header_length != header.len() {
         return Err("its header is damaged");
     }
+    if kind == Kind::Blob && !visitor.wants_blob(loose.object) {
+        return Ok(());
+    }
     if size > length.saturating_mul(1_032) {
         return Err("its file is cut off");
     }
@@ -67,7 +72,7 @@ fn decode<V: LooseVisitor>(
         visitor.loose_stream(loose.object, &mut content, size);
         return Ok(());
     }
-    if size > MAX_IN_MEMORY {
+    if size > store.most() {
         return Err(TOO_LARGE);
     }
     data.clear();

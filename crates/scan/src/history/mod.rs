@@ -6,44 +6,58 @@
 
 mod around;
 mod attribution;
+mod budget;
 mod cache;
 mod commit;
 mod delta;
+mod earlier;
 mod facts;
 mod family;
 mod genuine;
 mod grown;
+mod ids;
 mod links;
 mod listing;
 mod loose;
 mod objects;
 mod pack;
+mod packed;
 mod reach;
+mod state;
 mod table;
 mod tree_entries;
 mod visit;
 mod walk;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
 
-use self::attribution::{Names, attribute, in_order, merge_standings};
-use self::cache::{Cache, Checksum, State};
+use self::attribution::{Attributed, Names, attribute, in_order, merge_standings};
+use self::budget::Budget;
+pub use self::budget::LEAST_MEMORY;
+use self::cache::{Cache, Checksum, IdsName};
 #[cfg(test)]
 pub(crate) use self::delta::Segments;
+use self::earlier::{Basis, Beginning, Novelty, Review};
 use self::facts::{Fact, Standing, Stands};
 use self::grown::Grown;
-use self::links::Links;
+use self::ids::Weights;
+use self::links::{Links, Spill};
 use self::listing::Listing;
-use self::objects::{Marks, ObjectIndex, Store};
-use self::reach::{Earlier, Learnt, Reachability, Refs, name_refs};
+use self::objects::{Marks, ObjectIndex, Pack, Store};
+use self::reach::{Learnt, Reachability, Refs, name_refs};
+use self::state::State;
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
 use crate::engine::Engine;
-use crate::source::{ScanOptions, Source, SourceError, Worker, escape, open_repository};
+use crate::source::{ScanOptions, Source, SourceError, Worker, escape, open_repository, unreadable};
+
+/// Ids of objects that were read since the list of ids was written are kept with the rest up to this size, in bytes.
+const MOST_RECENT: usize = 1 << 20;
 
 /// All objects of the git repository at a path: bare, mirror or with a working tree, in packs, in files of their own and
 /// in alternates; commit and tag messages, authors, file and ref names, reflogs, configuration and hooks.
@@ -53,6 +67,8 @@ use crate::source::{ScanOptions, Source, SourceError, Worker, escape, open_repos
 pub struct HistorySource {
     path: PathBuf,
     cache: Option<PathBuf>,
+    memory: Option<u64>,
+    shares: Option<[usize; 3]>,
     verify: bool,
     verify_objects: bool,
 }
@@ -60,7 +76,14 @@ pub struct HistorySource {
 impl HistorySource {
     /// The repository that `path` belongs to.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        HistorySource { path: path.into(), cache: None, verify: false, verify_objects: false }
+        HistorySource {
+            path: path.into(),
+            cache: None,
+            memory: None,
+            shares: None,
+            verify: false,
+            verify_objects: false,
+        }
     }
 
     /// The same, with a directory for what the next scan of the repository need not read again. Made if it is not there;
@@ -68,6 +91,20 @@ impl HistorySource {
     #[must_use]
     pub fn cache(self, directory: Option<PathBuf>) -> Self {
         HistorySource { cache: directory, ..self }
+    }
+
+    /// The same, with the memory that the process may take, in bytes, [`LEAST_MEMORY`] at least; 512 MiB without, or what
+    /// the table of a very large repository's objects leaves no other choice but to take.
+    #[must_use]
+    pub fn max_memory(self, most: Option<u64>) -> Self {
+        HistorySource { memory: most, ..self }
+    }
+
+    /// The same, with shares of the memory in bytes: for links between trees, for bases, for the largest objects.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn shares(self, links: usize, bases: usize, large: usize) -> Self {
+        HistorySource { shares: Some([links, bases, large]), ..self }
     }
 
     /// The same, with every version searched whole, too, and what is found compared: a third account, `versions`, tells
@@ -99,42 +136,76 @@ impl Source for HistorySource {
         let objects = repository.objects.store_ref().path().to_owned();
         let listing = Listing::of(&objects, repository.object_hash());
         let refs = Refs::read(&directories(&repository));
-        let cache = self.cache.as_ref().filter(|_| !self.verify && !self.verify_objects);
-        let cache = cache.and_then(|directory| Cache::new(directory, &objects, &engine.rules().digest()));
-        let known = cache.as_ref().and_then(|cache| {
-            let (state, checksum) = cache.load().filter(|(state, _)| listing.holds(state))?;
-            Some((state, Earlier::load(cache, &checksum)?, checksum))
-        });
-        let store = Store::new(&listing, known.as_ref().map(|(state, ..)| state));
-        let done = Marks::new(store.table.len());
-        store.mark_known(&done);
-        let keeps = cache.is_some();
-        let history = History { engine, options, store: &store, done, verify: self.verify, keeps, refs: &refs };
+        let directory = self.cache.as_ref().filter(|_| !self.verify && !self.verify_objects);
+        let digest = engine.rules().digest();
+        let cache = |objects: &PathBuf| Cache::new(directory?, objects, listing.kind, &digest);
+        let alternates: Vec<Cache> = listing.directories.iter().skip(1).filter_map(cache).collect();
+        let cache = cache(&objects);
+        let Beginning { mut store, done, weights, basis, reach, ids } =
+            earlier::begin(cache.as_ref(), &alternates, &listing, engine);
+        let threads = options.thread_count();
+        store.budget = match self.shares {
+            Some([links, bases, large]) => Budget::of(links, bases, large, threads),
+            None => Budget::new(self.memory, store.table.len(), listing.kind, threads)?,
+        };
+        let packs = std::mem::take(&mut store.packs);
+        let before = done.copy();
+        let (grown, review) = match basis {
+            Basis::Nothing => (None, None),
+            Basis::Grown(state, novelty) => (Some((state, novelty)), None),
+            Basis::Reviewed(state, review) => (None, Some((state, review))),
+        };
+        let (old, review) = review.map_or((None, None), |(state, review)| (Some(state), Some(*review)));
+        let history = History {
+            engine,
+            options,
+            store: &store,
+            done,
+            weights: &weights,
+            review: review.as_ref(),
+            verify: self.verify,
+            verify_objects: self.verify_objects,
+            keeps: cache.is_some(),
+            refs: &refs,
+        };
         options.expect(Surface::History, store.table.len() as u64);
-        let (mut worker, mut notes) = history.read(self.verify_objects);
-        let (files, targets) = around::scan(&mut worker, &directories(&repository));
+        let (mut worker, mut notes) = history.read(packs);
+        let known_files = grown.as_ref().map_or(&[][..], |(state, _)| &state.files);
+        let around = around::scan(&mut worker, &directories(&repository), known_files, &|id| store.lacks(id));
         name_refs(&refs, &mut worker);
-        notes.missing.extend(targets.into_iter().filter(|id| store.lacks(id)));
-        let is_new = known.is_none() || notes.read > 0;
         let versions = notes.versions.take();
-        let is_whole = notes.unread.is_empty() && store.broken.is_empty() && history.done.all(store.table.len());
-        let checksum = known.as_ref().map(|(.., checksum)| *checksum);
-        let (mut state, mut reach) = history.learn(&mut worker, &mut notes, known, &repository);
+        let mut is_new = notes.read > 0 || around.files != *known_files;
+        let has_grown = grown.is_some();
+        let mut learnt = Learnt::from(reach);
+        let mut state = match grown {
+            Some((state, novelty)) => {
+                is_new |= novelty == Novelty::New;
+                let known = Known { state: *state, before: &before, novelty };
+                history.grow(&mut worker, &mut notes, known, &repository, &mut learnt)
+            }
+            None => {
+                is_new = true;
+                history.place(&mut worker, &mut notes, old, &repository, &mut learnt)
+            }
+        };
+        let is_whole = notes.unread.is_empty()
+            && notes.lost.is_none()
+            && store.broken.is_empty()
+            && history.unreached().next().is_none();
         let is_complete = is_whole && refs.explains(cache::ids(&state.missing, listing.kind), &repository);
-        let reached = reach.settle(&state.facts, is_complete, &mut |name| worker.search_name(name, Surface::History).0);
-        state.facts.iter().for_each(|fact| fact.collect(engine.rules(), &reached, &mut worker.collector));
+        let reached =
+            learnt.settle(&state.facts, is_complete, &mut |name| worker.search_name(name, Surface::History).0);
+        state.collect(engine.rules(), &reached, &mut worker.collector);
         collector.merge(worker.collector);
-        let account = history.account(notes, &state);
+        let account = history.account(notes, &state, around.lacking);
+        is_new |= listing.note(&mut state);
+        state.files = around.files;
         if let Some(cache) = cache.filter(|_| is_whole) {
-            let checksum = if is_new {
-                listing.note(&mut state);
-                cache.store(&state)
-            } else {
-                checksum
-            };
-            reach.store(&cache, checksum, &reached);
+            let known = state.kept.as_ref().map(|kept| kept.checksum);
+            let checksum = if is_new { history.keep(&cache, state, has_grown.then_some(&before), ids) } else { known };
+            learnt.store(&cache, checksum, &reached);
         }
-        Ok([account, files].into_iter().chain(versions).collect())
+        Ok([account, around.account].into_iter().chain(versions).collect())
     }
 }
 
@@ -147,19 +218,20 @@ fn directories(repository: &gix::Repository) -> Vec<PathBuf> {
     if whole(own).starts_with(whole(&shared)) { vec![shared] } else { vec![shared, own.to_owned()] }
 }
 
-/// Searches the names in trees, each once, and adds what is found to `facts`. A name that holds a secret is shown
+/// Searches the names in trees, each once, and adds what is found to `state`. A name that holds a secret is shown
 /// without it from here on.
-fn search_names(worker: &mut Worker<'_>, links: &[Links], facts: &mut Vec<Fact>) -> Names {
+fn search_names(worker: &mut Worker<'_>, links: &[Links], state: &mut State) -> Names {
     let mut names: Vec<&[u8]> = links.iter().flat_map(|links| links.names.keys().map(|name| &**name)).collect();
     names.sort_unstable();
     names.dedup();
     let mut shown = Vec::with_capacity(names.len());
     for name in &names {
         let (name, found) = worker.search_name(name, Surface::History);
+        state.names_entangled |= worker.in_layers();
         for hit in found {
-            let fact = Fact::new(worker.engine.rules(), hit, &[], Stands::Name(name.clone()));
-            if !facts.contains(&fact) {
-                facts.push(fact);
+            let fact = Fact::new(worker.engine.rules(), hit, None, Stands::Name(Arc::from(&*name)));
+            if !state.facts.contains(&fact) {
+                state.facts.push(fact);
             }
         }
         shown.push(name);
@@ -190,22 +262,32 @@ struct History<'h> {
     options: &'h ScanOptions<'h>,
     store: &'h Store,
     done: Marks,
+    weights: &'h Weights,
+    /// How what is known has to be seen to, if not all of it holds.
+    review: Option<&'h Review>,
     verify: bool,
+    verify_objects: bool,
     /// Whether what is learnt is kept for the next scan.
     keeps: bool,
     refs: &'h Refs,
 }
 
+/// What is known, all of which holds.
+struct Known<'k> {
+    state: State,
+    /// The objects that were read.
+    before: &'k Marks,
+    novelty: Novelty,
+}
+
 impl<'h> History<'h> {
-    /// Decodes and searches all objects.
-    fn read(&self, verify_objects: bool) -> (Worker<'_>, Notes) {
+    /// Decodes and searches all objects that are to be read.
+    fn read(&self, packs: Vec<Pack>) -> (Worker<'_>, Notes) {
+        let spill = Arc::new(Spill::new(self.store.budget.links));
         let threads = self.options.thread_count();
-        let mut readings: Vec<_> = (0..threads)
-            .map(|_| Reading::new(self.engine, self.store, self.options, &self.done, self.verify))
-            .collect();
-        readings.iter_mut().for_each(|reading| reading.verifies_objects = verify_objects);
-        for pack in &self.store.packs {
-            walk::walk_pack(self.store, pack, &mut readings);
+        let mut readings: Vec<_> = (0..threads).map(|_| Reading::new(self, Arc::clone(&spill))).collect();
+        for pack in packs {
+            walk::walk_pack(self.store, &pack, &mut readings);
         }
         loose::walk_loose(self.store, &mut readings);
         let mut worker = Worker::new(self.engine);
@@ -222,70 +304,112 @@ impl<'h> History<'h> {
         (worker, notes)
     }
 
-    /// Adds what was found to what is known, with where it stands.
-    fn learn<'r>(
+    /// What is known where all of it was found anew, but what of an `earlier` state holds of files, commits and tags.
+    fn place<'r>(
         &self,
         worker: &mut Worker<'_>,
         notes: &mut Notes,
-        known: Option<(State, Earlier, Checksum)>,
+        earlier: Option<Box<State>>,
         repository: &'r gix::Repository,
-    ) -> (State, Learnt<'r>)
+        learnt: &mut Learnt<'r>,
+    ) -> State
     where
         'h: 'r,
     {
-        let has_grown = known.is_some();
-        let (mut state, earlier) = known.map_or_else(Default::default, |(state, earlier, _)| (state, Some(earlier)));
-        let mut learnt = Learnt::from(earlier);
-        let kind = self.store.table.kind();
+        let mut state = State::new(self.engine.rules());
         let links = std::mem::take(&mut notes.links);
-        let names = if notes.read > 0 { search_names(worker, &links, &mut state.facts) } else { Names::default() };
-        if has_grown {
-            drop(links);
-            self.place_new(worker, notes, &mut state, repository, &mut learnt);
-        } else if notes.read > 0 {
-            self.place_all(notes, &mut state, &names, links, repository, &mut learnt);
-        }
-        state.read += notes.read - notes.unread.len() as u64;
-        state.bytes += notes.bytes;
-        state.opaque += notes.opaque;
-        let missing = cache::ids(&state.missing, kind).chain(std::mem::take(&mut notes.missing));
-        let missing: BTreeSet<ObjectId> = missing.collect();
-        state.missing = missing.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
-        let submodules = notes.submodules.iter().map(|name| escape(name)).chain(std::mem::take(&mut state.submodules));
-        state.submodules = submodules.collect::<BTreeSet<_>>().into_iter().collect();
-        (state, learnt)
-    }
-
-    /// Of a history that is read as a whole.
-    fn place_all<'r>(
-        &self,
-        notes: &mut Notes,
-        state: &mut State,
-        names: &Names,
-        links: Vec<Links>,
-        repository: &'r gix::Repository,
-        learnt: &mut Learnt<'r>,
-    ) where
-        'h: 'r,
-    {
+        let names = search_names(worker, &links, &mut state);
+        let kept = self.still_true(notes, earlier, &mut state);
         let pending = std::mem::take(&mut notes.pending);
-        let blobs = pending.iter().filter(|pending| pending.within == Within::Blob);
-        let wanted: HashSet<_> = blobs.map(|pending| pending.object).collect();
+        let blobs = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| pending.object);
+        let old = kept.iter().filter(|(_, fact)| fact.is_of_blob()).map(|(object, _)| *object);
+        let wanted: HashSet<_> = blobs.chain(old).collect();
         let commits = in_order(std::mem::take(&mut notes.commits));
         learnt.times(&pending, &commits, self.store);
-        let mut reachability =
-            (self.keeps || !pending.is_empty()).then(|| Reachability::new(repository, self.refs, self.store, &commits));
+        let is_of_use = self.keeps || !pending.is_empty() || !kept.is_empty();
+        let mut reachability = is_of_use.then(|| Reachability::new(repository, self.refs, self.store, &commits));
         let tips = reachability.as_ref().map_or_else(Vec::new, |reachability| reachability.tips(self.store));
-        let mut found = attribute(self.store, &wanted, commits, &tips, names, links);
+        let mut found = attribute(self.store, &wanted, commits, &tips, &names, links).unwrap_or_else(|error| {
+            notes.lost = Some(unreadable(&error));
+            Attributed { tips: vec![Vec::new(); tips.len()], ..Attributed::default() }
+        });
         let standings = std::mem::take(&mut found.standings);
         if let Some(reachability) = &mut reachability {
             reachability.stands(found, &tips, self.store);
         }
         learnt.reachability = reachability;
-        self.add(pending, state, &mut |object| standings.get(&object).cloned().unwrap_or_default());
+        let mut places = |object| standings.get(&object).cloned().unwrap_or_default();
+        for (object, mut fact) in kept {
+            if let Stands::Blob(known) = &mut fact.within {
+                *known = places(object);
+            }
+            state.facts.push(fact);
+        }
+        self.add(pending, &mut state, &mut places);
+        self.note_rest(notes, &mut state);
+        let (objects, count) = (&self.store.table, |object: ObjectIndex| self.is_read(object));
+        state.totals = self.weights.totals(objects, count);
+        state.arrange(self.engine.rules());
+        state
     }
 
-    /// Of what is new in a history: what is known may stand in other places, too.
+    /// The facts of an earlier state that hold, with their objects.
+    fn still_true(&self, notes: &Notes, earlier: Option<Box<State>>, state: &mut State) -> Vec<(ObjectIndex, Fact)> {
+        let (Some(earlier), Some(review)) = (earlier, self.review) else { return Vec::new() };
+        let renewed: HashSet<ObjectIndex> = notes.renewed.iter().copied().collect();
+        let holds = |id: &ObjectId| {
+            let object = self.store.table.lookup(id.as_bytes())?;
+            (!review.is_due(object) && !renewed.contains(&object)).then_some(object)
+        };
+        let entangled = cache::ids(&earlier.entangled, self.store.table.kind()).filter(|id| holds(id).is_some());
+        state.entangled = entangled.flat_map(|id| id.as_bytes().to_vec()).collect();
+        earlier.facts.into_iter().filter_map(|fact| Some((holds(&fact.object?)?, fact))).collect()
+    }
+
+    /// Adds what was found to what is known, all of which holds.
+    fn grow<'r>(
+        &self,
+        worker: &mut Worker<'_>,
+        notes: &mut Notes,
+        known: Known<'_>,
+        repository: &'r gix::Repository,
+        learnt: &mut Learnt<'r>,
+    ) -> State
+    where
+        'h: 'r,
+    {
+        let Known { mut state, before, novelty } = known;
+        if notes.read == 0 {
+            if novelty == Novelty::New || learnt.earlier.as_ref().is_none_or(|earlier| !earlier.is_of(self.refs)) {
+                self.place_new(worker, notes, &mut state, repository, learnt);
+            }
+            return state;
+        }
+        let facts = state.facts.len();
+        search_names(worker, &std::mem::take(&mut notes.links), &mut state);
+        let moved = self.place_new(worker, notes, &mut state, repository, learnt);
+        self.note_rest(notes, &mut state);
+        let is_new = |object: ObjectIndex| !before.is_set(object) && self.is_read(object);
+        let new = self.weights.totals(&self.store.table, is_new);
+        state.totals = state.totals + new;
+        if moved || state.facts.len() > facts {
+            state.arrange(self.engine.rules());
+        }
+        state
+    }
+
+    /// Adds to a state what is no fact.
+    fn note_rest(&self, notes: &mut Notes, state: &mut State) {
+        let kind = self.store.table.kind();
+        let bytes = |ids: BTreeSet<ObjectId>| ids.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
+        state.missing = bytes(cache::ids(&state.missing, kind).chain(std::mem::take(&mut notes.missing)).collect());
+        let entangled = notes.entangled.iter().map(|&object| self.store.table.id(object).to_owned());
+        state.entangled = bytes(cache::ids(&state.entangled, kind).chain(entangled).collect());
+        let submodules = notes.submodules.iter().map(|name| escape(name)).chain(std::mem::take(&mut state.submodules));
+        state.submodules = submodules.collect::<BTreeSet<_>>().into_iter().collect();
+    }
+
+    /// Of what is new in a history: what is known may stand in other places, too. Whether any of it does.
     fn place_new<'r>(
         &self,
         worker: &mut Worker<'_>,
@@ -293,18 +417,15 @@ impl<'h> History<'h> {
         state: &mut State,
         repository: &'r gix::Repository,
         learnt: &mut Learnt<'r>,
-    ) where
+    ) -> bool
+    where
         'h: 'r,
     {
-        let is_same = learnt.earlier.as_ref().is_some_and(|earlier| earlier.is_of(self.refs));
-        if notes.read == 0 && is_same {
-            return;
-        }
         let pending = std::mem::take(&mut notes.pending);
-        let id = |object| self.store.table.id(object).as_bytes().to_vec();
+        let id = |object| self.store.table.id(object).to_owned();
         let new = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| id(pending.object));
-        let old = state.facts.iter().filter(|fact| matches!(fact.within, Stands::Blob(_)));
-        let wanted: HashSet<_> = new.chain(old.map(|fact| fact.object.clone())).collect();
+        let old = state.facts.iter().filter(|fact| fact.is_of_blob()).filter_map(|fact| fact.object);
+        let wanted: HashSet<_> = new.chain(old).collect();
         let mut grown = Grown {
             repository,
             wanted: &wanted,
@@ -321,8 +442,12 @@ impl<'h> History<'h> {
         }
         let Grown { standings, introduced, .. } = grown;
         learnt.add_places(introduced);
-        for fact in &mut state.facts {
-            if let (Stands::Blob(known), Some(new)) = (&mut fact.within, standings.get(&fact.object)) {
+        let mut moved = false;
+        for fact in state.facts.iter_mut().filter(|_| !standings.is_empty()) {
+            if let (Stands::Blob(known), Some(new)) =
+                (&mut fact.within, fact.object.and_then(|object| standings.get(&object)))
+            {
+                moved = true;
                 merge_standings(known, new);
             }
         }
@@ -331,53 +456,99 @@ impl<'h> History<'h> {
             merge_standings(&mut all, standings.get(&id(object)).map_or(&[], Vec::as_slice));
             all
         });
+        moved
     }
 
     fn add(&self, pending: Vec<Pending>, state: &mut State, standings: &mut dyn FnMut(ObjectIndex) -> Vec<Standing>) {
         for Pending { object, within, found } in pending {
             let within = match within {
-                Within::Commit(what) => Stands::Commit(what.to_owned()),
-                Within::Tag(what) => Stands::Tag(what.to_owned()),
+                Within::Commit(what) => Stands::Commit(Arc::from(what)),
+                Within::Tag(what) => Stands::Tag(Arc::from(what)),
                 Within::Blob => Stands::Blob(standings(object)),
             };
-            let id = self.store.table.id(object).as_bytes();
-            state.facts.push(Fact::new(self.engine.rules(), found, id, within));
+            let id = self.store.table.id(object).to_owned();
+            state.facts.push(Fact::new(self.engine.rules(), found, Some(id), within));
+        }
+    }
+
+    /// Keeps for the next scan what is known and which objects were read; those known `before` are in the list `ids` and
+    /// among the state's recent ones.
+    fn keep(
+        &self,
+        cache: &Cache,
+        mut state: State,
+        before: Option<&Marks>,
+        mut ids: Option<IdsName>,
+    ) -> Option<Checksum> {
+        let table = &self.store.table;
+        let is_new = |object| self.is_read(object) && before.is_none_or(|before| !before.is_set(object));
+        if before.is_none() {
+            ids = cache.write_ids(|sink| self.weights.list(table, is_new, sink));
+        } else {
+            let mut new = Vec::new();
+            self.weights.list(table, is_new, &mut |piece| new.extend_from_slice(piece));
+            state.recent = ids::merge(&state.recent, &new, table.kind());
+            if state.recent.len() > MOST_RECENT {
+                let list = ids.and_then(|ids| cache.ids(&ids));
+                ids = list.and_then(|list| cache.store_ids(&ids::merge(&list, &state.recent, table.kind())));
+                state.recent.clear();
+            }
+        }
+        cache.store(&state, ids)
+    }
+
+    /// Whether the object was read, now or before.
+    fn is_read(&self, object: ObjectIndex) -> bool {
+        self.done.is_set(object)
+            || self.review.is_some_and(|review| review.old.is_set(object)) && !self.corrupt().contains_key(&object)
+    }
+
+    /// The objects that should have been read and were not.
+    fn unreached(&self) -> impl Iterator<Item = ObjectIndex> {
+        (0..).take(self.store.table.len()).filter(|&object| !self.is_read(object))
+    }
+
+    fn corrupt(&self) -> std::sync::MutexGuard<'_, BTreeMap<ObjectIndex, &'static str>> {
+        self.store.corrupt.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Why an object is not read.
+    fn skipped(&self, error: &str) -> SkipReason {
+        if error == walk::TOO_LARGE {
+            SkipReason::TooLarge { limit: self.store.most() }
+        } else {
+            SkipReason::Corrupt { error: error.to_owned() }
         }
     }
 
     /// The account: each object is counted once, as read or as skipped.
-    fn account(&self, notes: Notes, state: &State) -> Coverage {
+    fn account(&self, notes: Notes, state: &State, lacking: Vec<ObjectId>) -> Coverage {
         let mut account = Coverage::new(Surface::History, "objects");
-        account.read = state.read;
+        account.read = state.totals.read - notes.unread.len() as u64;
         account.expected = account.read;
-        account.bytes = state.bytes;
-        account.opaque = state.opaque;
+        account.bytes = state.totals.bytes;
+        account.opaque = state.totals.opaque;
         for (what, reason) in &self.store.broken {
             account.record_skipped(what, reason.clone());
         }
         let hex = |object| self.store.table.id(object).to_hex().to_string();
         for (object, error) in &notes.unread {
-            account.record_skipped(hex(*object), corrupt(error));
+            account.record_skipped(hex(*object), self.skipped(error));
         }
-        let noted = self.store.corrupt.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for object in (0..).take(self.store.table.len()).filter(|&object| !self.done.is_set(object)) {
-            account
-                .record_skipped(hex(object), corrupt(noted.get(&object).unwrap_or(&"its delta bases form a circle")));
+        if let Some(reason) = notes.lost {
+            account.record_skipped("where files stand", reason);
         }
-        for id in cache::ids(&state.missing, self.store.table.kind()) {
+        for object in self.unreached() {
+            let error = self.corrupt().get(&object).copied();
+            account.record_skipped(hex(object), self.skipped(error.unwrap_or("its delta bases form a circle")));
+        }
+        let missing: BTreeSet<ObjectId> = cache::ids(&state.missing, self.store.table.kind()).chain(lacking).collect();
+        for id in missing {
             account.record_skipped(id.to_hex().to_string(), SkipReason::Missing);
         }
         for name in &state.submodules {
             account.record_skipped(name.clone(), SkipReason::Submodule);
         }
         account
-    }
-}
-
-fn corrupt(error: &str) -> SkipReason {
-    if error == walk::TOO_LARGE {
-        SkipReason::TooLarge { limit: walk::MAX_IN_MEMORY }
-    } else {
-        SkipReason::Corrupt { error: error.to_owned() }
     }
 }

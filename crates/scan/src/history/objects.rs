@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use custody_contract::SkipReason;
 use gix::odb::pack;
 use gix::{ObjectId, oid};
 
-use super::cache::{self, State};
+use super::budget::Budget;
+use super::cache;
 use super::family::Families;
 use super::listing::{Listing, shown};
 use super::pack::PackFile;
+use super::state::State;
 pub(super) use super::table::{Marks, ObjectIndex, ObjectTable};
 
 /// A pack and how its objects depend on each other.
@@ -26,6 +28,34 @@ pub(super) struct Loose {
     pub(super) object: ObjectIndex,
 }
 
+/// Which objects of a pack are to be decoded; their bases are, too.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'w> {
+    All,
+    /// Those that are not marked.
+    New(&'w Marks),
+    /// Those that are not marked as old, those that are to be read again, and all that refers to others.
+    Structure {
+        old: &'w Marks,
+        again: &'w Marks,
+    },
+}
+
+impl Wanted<'_> {
+    /// Whether the object is wanted, if it is or is not a file.
+    pub(super) fn takes(self, object: ObjectIndex, is_blob: bool) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::New(old) => !old.is_set(object),
+            Wanted::Structure { old, again } => !is_blob || !old.is_set(object) || again.is_set(object),
+        }
+    }
+
+    fn may_take(self, object: ObjectIndex) -> bool {
+        self.takes(object, false)
+    }
+}
+
 /// Where all objects are that are to be read.
 pub(super) struct Store {
     /// What is new.
@@ -37,13 +67,17 @@ pub(super) struct Store {
     pub(super) broken: Vec<(String, SkipReason)>,
     /// Objects that cannot be decoded where they were met; sound copies elsewhere make up for it.
     pub(super) corrupt: Mutex<BTreeMap<ObjectIndex, &'static str>>,
-    /// What is known from before: the indexes of packs, and loose objects in order.
-    known: Vec<pack::index::File>,
+    /// How much memory may be taken.
+    pub(super) budget: Budget,
+    /// Packs that are to be walked, until their objects are related.
+    opened: Vec<(pack::index::File, Result<PackFile, &'static str>)>,
+    /// What is known from before: the indexes of packs, opened when they are needed, and loose objects in order.
+    known: Vec<(PathBuf, OnceLock<Option<pack::index::File>>)>,
     known_loose: Vec<ObjectId>,
 }
 
 impl Store {
-    /// What is listed and not known.
+    /// What is listed and no part of `state`.
     pub(super) fn new(listing: &Listing, state: Option<&State>) -> Store {
         let kind = listing.kind;
         let mut store = Store {
@@ -53,15 +87,16 @@ impl Store {
             directories: listing.directories.clone(),
             broken: listing.broken.clone(),
             corrupt: Mutex::default(),
+            budget: Budget::of(usize::MAX, usize::MAX, usize::MAX, 1),
+            opened: Vec::new(),
             known: Vec::new(),
             known_loose: state.map_or_else(Vec::new, |state| cache::ids(&state.loose, kind).collect()),
         };
         if state.is_some() {
             let new: HashSet<&PathBuf> = listing.new_packs(state).map(|(path, _)| path).collect();
             let known = listing.packs.iter().filter(|(path, _)| !new.contains(path));
-            store.known = known.filter_map(|(path, _)| listing.index(path).ok()).collect();
+            store.known = known.map(|(path, _)| (path.clone(), OnceLock::new())).collect();
         }
-        let mut packs = Vec::new();
         for (path, _) in listing.new_packs(state) {
             let Ok(index) = listing.index(path) else {
                 store.breaks(path, "the pack index cannot be read");
@@ -73,25 +108,11 @@ impl Store {
                 store.breaks(&data_path, if missing { "the pack is missing" } else { "the pack cannot be read" });
                 if missing { "its pack is missing" } else { "its pack cannot be read" }
             });
-            packs.push((index, file));
+            store.opened.push((index, file));
         }
-        let packed = packs.iter().flat_map(|(index, _)| index.iter().map(|entry| entry.oid));
+        let packed = store.opened.iter().flat_map(|(index, _)| index.iter().map(|entry| entry.oid));
         let loose: Vec<_> = listing.loose.iter().filter(|(_, id)| !store.knows_loose(id)).collect();
         store.table = ObjectTable::new(kind, packed.chain(loose.iter().map(|(_, id)| *id)).collect());
-        for (index, file) in packs {
-            let objects: Vec<_> = (0..index.num_objects())
-                .filter_map(|at| store.table.lookup(index.oid_at_index(at).as_bytes()))
-                .collect();
-            match file {
-                Ok(file) => {
-                    let corrupt = |object, error| store.note_corrupt(object, error);
-                    let families = Families::read(&file, &index, &objects, corrupt);
-                    store.packs.push(Pack { file, families });
-                }
-                // Unless they are found elsewhere, its objects are reported one by one.
-                Err(reason) => objects.into_iter().for_each(|object| store.note_corrupt(object, reason)),
-            }
-        }
         let placed = loose
             .into_iter()
             .filter_map(|&(directory, id)| Some(Loose { directory, object: store.table.lookup(id.as_bytes())? }));
@@ -99,9 +120,33 @@ impl Store {
         store
     }
 
+    /// Finds out how the wanted objects in packs depend on others. To be called once, before packs are walked.
+    pub(super) fn relate(&mut self, wanted: Wanted<'_>) {
+        for (index, file) in std::mem::take(&mut self.opened) {
+            let objects: Vec<_> = (0..index.num_objects())
+                .filter_map(|at| self.table.lookup(index.oid_at_index(at).as_bytes()))
+                .collect();
+            match file {
+                Ok(file) if objects.iter().any(|&object| wanted.may_take(object)) => {
+                    let corrupt = |object, error| self.note_corrupt(object, error);
+                    let families = Families::read(&file, &index, &objects, wanted, corrupt);
+                    self.packs.push(Pack { file, families });
+                }
+                Ok(_) => {}
+                // Unless they are found elsewhere, its objects are reported one by one.
+                Err(reason) => objects.into_iter().for_each(|object| self.note_corrupt(object, reason)),
+            }
+        }
+    }
+
     /// Whether the object was read before.
     pub(super) fn knows(&self, id: &oid) -> bool {
-        self.known.iter().any(|index| index.lookup(id).is_some()) || self.knows_loose(id)
+        let kind = self.table.kind();
+        let has = |(path, index): &(PathBuf, OnceLock<Option<pack::index::File>>)| {
+            let index = index.get_or_init(|| pack::index::File::at(path, kind).ok());
+            index.as_ref().is_some_and(|index| index.lookup(id).is_some())
+        };
+        self.knows_loose(id) || self.known.iter().any(has)
     }
 
     fn knows_loose(&self, id: &oid) -> bool {
@@ -116,6 +161,11 @@ impl Store {
         for object in (0..).take(self.table.len()).filter(|&object| self.knows(self.table.id(object))) {
             done.set(object);
         }
+    }
+
+    /// The size in bytes up to which an object is held in memory.
+    pub(super) fn most(&self) -> u64 {
+        super::walk::MAX_IN_MEMORY.min(self.budget.large as u64)
     }
 
     fn breaks(&mut self, path: &Path, error: &str) {

@@ -15,7 +15,7 @@ use gix::odb::pack::data::Entry;
 use memmap2::Mmap;
 
 /// After so many bytes were looked at, the pages are given back.
-const FORGET_AFTER: u64 = 32 << 20;
+const FORGET_AFTER: u64 = 8 << 20;
 
 /// An open pack.
 pub(super) struct PackFile {
@@ -98,4 +98,23 @@ impl Read for PackReader<'_> {
         self.offset += bytes.len() as u64;
         Ok(bytes.len())
     }
+}
+
+#[cfg(unix)]
+pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+pub(super) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                buffer = &mut buffer[count..];
+                offset += count as u64;
+            }
+        }
+    }
+    Ok(())
 }

@@ -119,9 +119,10 @@ impl Marks {
         self.0[index as usize / 64].fetch_or(bit, atomic::Ordering::Relaxed) & bit == 0
     }
 
-    /// Whether the marks of the first `count` objects are all set.
-    pub(super) fn all(&self, count: usize) -> bool {
-        (0..).take(count).all(|object| self.is_set(object))
+    /// The same marks once more.
+    pub(super) fn copy(&self) -> Marks {
+        let bits = |word: &AtomicU64| AtomicU64::new(word.load(atomic::Ordering::Relaxed));
+        Marks(self.0.iter().map(bits).collect())
     }
 
     pub(super) fn is_set(&self, index: ObjectIndex) -> bool {

@@ -2,19 +2,23 @@
 
 use std::collections::HashSet;
 use std::io::{BufReader, Read};
+use std::sync::Arc;
 
 use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
 use gix::objs::Kind;
 
+use super::History;
 use super::commit::{self, Headed};
+use super::earlier::Review;
 use super::genuine::{ALTERED, Hashing, is_genuine};
-use super::links::Links;
+use super::ids::{Weight, Weights};
+use super::links::{Links, Spill};
 use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::tree_entries::{self, Change, Mode, TreeEntry};
 use super::walk::{From, STREAM_FROM, Visitor};
-use crate::engine::{Engine, Trace};
+use crate::engine::Trace;
 use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, scan_reader};
 
 /// Something that was found in an object; where that object stands is found out later.
@@ -58,7 +62,10 @@ pub(super) struct CommitRecord {
 pub(super) struct Notes {
     pub(super) read: u64,
     pub(super) bytes: u64,
-    pub(super) opaque: u64,
+    /// Objects in which what one rule finds depends on the others.
+    pub(super) entangled: Vec<ObjectIndex>,
+    /// Objects read before of which all that was known does not hold any more.
+    pub(super) renewed: Vec<ObjectIndex>,
     pub(super) pending: Vec<Pending>,
     pub(super) commits: Vec<CommitRecord>,
     /// What trees hold, by the thread that read them.
@@ -68,6 +75,8 @@ pub(super) struct Notes {
     pub(super) missing: HashSet<ObjectId>,
     /// Objects that were decoded and could not be read whole.
     pub(super) unread: Vec<(ObjectIndex, &'static str)>,
+    /// Why it is not known where files stand, if it is not.
+    pub(super) lost: Option<SkipReason>,
     /// How many versions were searched whole for comparison, and those for which the outcome differs.
     pub(super) versions: Option<Coverage>,
 }
@@ -76,7 +85,8 @@ impl Notes {
     pub(super) fn merge(&mut self, other: Notes) {
         self.read += other.read;
         self.bytes += other.bytes;
-        self.opaque += other.opaque;
+        self.entangled.extend(other.entangled);
+        self.renewed.extend(other.renewed);
         self.pending.extend(other.pending);
         self.commits.extend(other.commits);
         self.links.extend(other.links);
@@ -96,6 +106,10 @@ pub(super) struct Reading<'h> {
     options: &'h ScanOptions<'h>,
     /// The objects that some thread has read.
     done: &'h Marks,
+    weights: &'h Weights,
+    review: Option<&'h Review>,
+    /// Searches by the rules that are new, where others were searched for before.
+    added: Option<Worker<'h>>,
     pub(super) worker: Worker<'h>,
     pub(super) notes: Notes,
     reported: (u64, u64),
@@ -107,25 +121,28 @@ pub(super) struct Reading<'h> {
 
 const SURFACE: Surface = Surface::History;
 
+/// Whether a file is not searched as it stands: what is known of a large one could be larger still, and one in UTF-16 is
+/// decoded.
+fn is_apart(data: &[u8]) -> bool {
+    data.len() as u64 > STREAM_FROM || Wide::detect(data).is_some()
+}
+
 impl<'h> Reading<'h> {
-    pub(super) fn new(
-        engine: &'h Engine,
-        store: &'h Store,
-        options: &'h ScanOptions<'h>,
-        done: &'h Marks,
-        verify: bool,
-    ) -> Self {
-        let versions = verify.then(|| Coverage::new(SURFACE, "versions"));
+    pub(super) fn new(history: &'h History<'h>, spill: Arc<Spill>) -> Self {
+        let versions = history.verify.then(|| Coverage::new(SURFACE, "versions"));
         Reading {
-            store,
-            options,
-            done,
-            worker: Worker::new(engine),
+            store: history.store,
+            options: history.options,
+            done: &history.done,
+            weights: history.weights,
+            review: history.review,
+            added: history.review.and_then(|review| review.added.as_ref()).map(Worker::new),
+            worker: Worker::new(history.engine),
             notes: Notes { versions, ..Notes::default() },
             reported: (0, 0),
             spare: Vec::new(),
-            links: Links::default(),
-            verifies_objects: false,
+            links: Links::new(spill),
+            verifies_objects: history.verify_objects,
         }
     }
 
@@ -136,27 +153,50 @@ impl<'h> Reading<'h> {
         }
     }
 
+    /// Whether nothing is known of the object that would spare a search.
+    fn is_due(&self, object: ObjectIndex) -> bool {
+        self.review.is_none_or(|review| review.is_due(object))
+    }
+
     fn read(&mut self, object: ObjectIndex, kind: Kind, data: &[u8], base: Option<(ObjectIndex, &[u8])>) {
         if !self.done.set(object) {
             return;
         }
         match kind {
-            Kind::Blob => {
-                let trace = self.trace(data, None);
-                self.conclude(object, data, trace.as_ref());
-                if let Some(trace) = trace {
-                    self.take_back(trace);
-                }
-                return;
-            }
+            Kind::Blob => return self.blob(object, data),
             Kind::Tree => self.tree(object, data, base),
             Kind::Commit => self.commit(object, data),
             Kind::Tag => self.tag(object, data),
         }
-        self.count(data.len() as u64);
+        self.count(object, data.len() as u64, false);
     }
 
-    fn count(&mut self, bytes: u64) {
+    /// A file's content that no version is based on.
+    fn blob(&mut self, object: ObjectIndex, data: &[u8]) {
+        if self.is_due(object) || self.is_touched(data) {
+            let trace = self.trace(data, None);
+            self.conclude(object, data, trace.as_ref());
+            if let Some(trace) = trace {
+                self.take_back(trace);
+            }
+        }
+    }
+
+    /// Whether the rules that are new make anything of a text that was searched before.
+    fn is_touched(&mut self, data: &[u8]) -> bool {
+        let Some(added) = &mut self.added else { return false };
+        if is_apart(data) {
+            return true;
+        }
+        let mut trace = self.spare.pop().unwrap_or_default();
+        added.trace(data, SURFACE, None, &mut trace);
+        let touched = !trace.is_empty();
+        self.take_back(trace);
+        touched
+    }
+
+    fn count(&mut self, object: ObjectIndex, bytes: u64, opaque: bool) {
+        self.weights.set(object, Weight { bytes, opaque });
         self.notes.read += 1;
         self.notes.bytes += bytes;
         if self.notes.read.is_multiple_of(256) {
@@ -174,8 +214,7 @@ impl<'h> Reading<'h> {
     /// Searches a file's content, of which what is known of the one it is a version of may be taken over. `None` if it
     /// is not searched as it stands.
     fn trace(&mut self, data: &[u8], from: Option<From<'_, Trace>>) -> Option<Trace> {
-        // What is known of a large file could be larger still: it is searched in windows.
-        if data.len() as u64 > STREAM_FROM || Wide::detect(data).is_some() {
+        if is_apart(data) {
             return None;
         }
         let mut trace = self.spare.pop().unwrap_or_default();
@@ -199,19 +238,30 @@ impl<'h> Reading<'h> {
 
     /// Notes what a file's content holds.
     fn conclude(&mut self, object: ObjectIndex, data: &[u8], trace: Option<&Trace>) {
-        self.notes.opaque += u64::from(Format::detect(data).is_some());
+        self.renew(object);
         match trace {
             None => {
                 let _ = self.content(object, data);
+                self.notes.entangled.push(object);
             }
             Some(trace) => {
+                if trace.in_layers() {
+                    self.notes.entangled.push(object);
+                }
                 let pending = &mut self.notes.pending;
                 self.worker.conclude(data, SURFACE, trace, &mut |found| {
                     pending.push(Pending { object, within: Within::Blob, found });
                 });
             }
         }
-        self.count(data.len() as u64);
+        self.count(object, data.len() as u64, Format::detect(data).is_some());
+    }
+
+    /// Notes that an object is searched whole, whatever was known of it.
+    fn renew(&mut self, object: ObjectIndex) {
+        if self.review.is_some_and(|review| review.old.is_set(object)) {
+            self.notes.renewed.push(object);
+        }
     }
 
     fn content(&mut self, object: ObjectIndex, content: impl Read) -> (u64, Option<Format>) {
@@ -240,12 +290,17 @@ impl<'h> Reading<'h> {
         if !self.done.set(object) {
             return;
         }
+        // A large file is searched with all rules if any of them is new.
+        if !self.is_due(object) && self.added.is_none() {
+            return;
+        }
+        self.renew(object);
         let (bytes, format) = self.content(object, content);
-        self.notes.opaque += u64::from(format.is_some());
+        self.notes.entangled.push(object);
         if bytes != size {
             self.notes.unread.push((object, "its deflated data is damaged"));
         }
-        self.count(bytes);
+        self.count(object, bytes, format.is_some());
     }
 
     fn tree(&mut self, object: ObjectIndex, data: &[u8], base: Option<(ObjectIndex, &[u8])>) {
@@ -337,6 +392,18 @@ impl<'h> Reading<'h> {
         texts: Vec<(&'static str, std::ops::Range<usize>)>,
         within: fn(&'static str) -> Within,
     ) {
+        if !self.is_due(object) {
+            let Some(added) = &mut self.added else { return };
+            let touched = texts.iter().any(|(_, at)| {
+                let mut found = false;
+                added.search(&data[at.clone()], None, SURFACE, &mut |_| found = true);
+                found || added.in_layers()
+            });
+            if !touched {
+                return;
+            }
+        }
+        self.renew(object);
         for (what, at) in texts {
             let start = at.start as u64;
             let pending = &mut self.notes.pending;
@@ -344,7 +411,42 @@ impl<'h> Reading<'h> {
                 found.place.offset += start;
                 pending.push(Pending { object, within: within(what), found });
             });
+            if self.worker.in_layers() {
+                self.notes.entangled.push(object);
+            }
         }
+    }
+
+    /// A file's content where rules are new: what they make of versions is carried along, and where they make anything of
+    /// one, it is searched whole with all rules.
+    fn added(&mut self, object: ObjectIndex, data: &[u8], from: Option<From<'_, Trace>>, base: bool) -> Option<Trace> {
+        let first = self.done.set(object);
+        if !first && !base {
+            return None;
+        }
+        let mut trace = None;
+        if !is_apart(data) {
+            let mut known = self.spare.pop().unwrap_or_default();
+            let base = from.and_then(|from| Some((from.segments, (from.kept?, from.data.len()))));
+            if let Some(added) = &mut self.added {
+                added.trace(data, SURFACE, base, &mut known);
+            }
+            trace = Some(known);
+        }
+        if first && (self.is_due(object) || trace.as_ref().is_none_or(|trace| !trace.is_empty())) {
+            let whole = self.trace(data, None);
+            self.conclude(object, data, whole.as_ref());
+            if let Some(whole) = whole {
+                self.take_back(whole);
+            }
+        }
+        if base {
+            return trace;
+        }
+        if let Some(trace) = trace {
+            self.take_back(trace);
+        }
+        None
     }
 }
 
@@ -365,7 +467,10 @@ impl Visitor for Reading<'_> {
             self.read(object, kind, data, from.map(|from| (from.object, from.data)));
             return None;
         }
-        let new = self.done.set(object);
+        if self.added.is_some() {
+            return self.added(object, data, from, base);
+        }
+        let new = self.done.set(object) && self.is_due(object);
         if !new && !base {
             return None;
         }
@@ -386,8 +491,21 @@ impl Visitor for Reading<'_> {
         None
     }
 
+    fn again(&mut self, kind: Kind, data: &[u8]) -> Option<Trace> {
+        if kind != Kind::Blob || is_apart(data) {
+            return None;
+        }
+        let mut trace = self.spare.pop().unwrap_or_default();
+        self.added.as_mut().unwrap_or(&mut self.worker).trace(data, SURFACE, None, &mut trace);
+        Some(trace)
+    }
+
+    fn size(trace: &Trace) -> usize {
+        trace.size()
+    }
+
     fn take_back(&mut self, trace: Trace) {
-        if self.spare.len() < 64 && trace.size() <= 1 << 20 {
+        if self.spare.len() < 64 && trace.size() <= self.store.budget.spare {
             self.spare.push(trace);
         }
     }
@@ -400,6 +518,10 @@ impl Visitor for Reading<'_> {
 impl LooseVisitor for Reading<'_> {
     fn wants(&mut self, object: ObjectIndex) -> bool {
         self.verifies_objects || !self.done.is_set(object)
+    }
+
+    fn wants_blob(&mut self, object: ObjectIndex) -> bool {
+        self.added.is_some() || self.is_due(object)
     }
 
     fn loose(&mut self, object: ObjectIndex, kind: Kind, data: &[u8]) {

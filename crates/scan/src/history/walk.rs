@@ -2,12 +2,13 @@
 //!
 //! A base stays in memory while it has children to come. The child with the largest family comes last, and its base is
 //! let go as soon as it is decoded; so a thread holds at most as many bases as the logarithm of the family's size, however
-//! deep it is. A thread that has run out of work is given a subtree by one that has some.
+//! deep it is. A thread that has run out of work is given a subtree by one that has some. Bases that are too much for the
+//! thread's share of the memory are let go before, and decoded again when they are needed.
 
 use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use gix::objs::Kind;
 use libdeflater::{DecompressionError, Decompressor};
@@ -40,6 +41,10 @@ pub(super) trait Visitor: Send {
         from: Option<From<'_, Self::Kept>>,
         base: bool,
     ) -> Option<Self::Kept>;
+    /// What it keeps of an object that it was given before and whose like was let go.
+    fn again(&mut self, kind: Kind, data: &[u8]) -> Option<Self::Kept>;
+    /// Memory that it takes, in bytes.
+    fn size(kept: &Self::Kept) -> usize;
     /// Takes back what it kept, once all versions have been visited.
     fn take_back(&mut self, kept: Self::Kept);
     /// A file too large to decode in memory, as a reader of the deflated stream of `size` bytes that it is stored as.
@@ -60,6 +65,8 @@ struct Base<K> {
     object: ObjectIndex,
     data: Vec<u8>,
     kept: Option<K>,
+    /// Memory that it takes, in bytes.
+    size: usize,
 }
 
 /// Decodes the objects of a pack, one visitor a thread.
@@ -76,6 +83,7 @@ pub(super) fn walk_pack<V: Visitor>(store: &Store, pack: &Pack, visitors: &mut [
         queue: Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, abandoned: false }),
         wake: Condvar::new(),
         threads,
+        large: Mutex::new(()),
     };
     let mut visitors = visitors.iter_mut().take(threads);
     let own = visitors.next();
@@ -102,6 +110,8 @@ struct Shared<'w, K> {
     queue: Mutex<Queue<K>>,
     wake: Condvar,
     threads: usize,
+    /// Held by the thread that walks a family whose objects are larger than its share of the memory.
+    large: Mutex<()>,
 }
 
 struct Queue<K> {
@@ -149,8 +159,10 @@ impl<K> Shared<'_, K> {
 
 /// A decoded object whose children are being visited.
 struct Frame<K> {
+    node: Node,
     kind: Kind,
-    base: Arc<Base<K>>,
+    /// Let go if it was to be kept for long and there was no room.
+    base: Option<Arc<Base<K>>>,
     light: Node,
     heavy: Node,
 }
@@ -164,6 +176,9 @@ struct Walk<'w, V: Visitor> {
     segments: Segments,
     spare: Vec<Vec<u8>>,
     frames: Vec<Frame<V::Kept>>,
+    /// Memory that the frames' bases take, in bytes.
+    held: usize,
+    large: Option<MutexGuard<'w, ()>>,
 }
 
 impl<'w, V: Visitor> Walk<'w, V> {
@@ -176,13 +191,16 @@ impl<'w, V: Visitor> Walk<'w, V> {
             segments: Segments::default(),
             spare: Vec::new(),
             frames: Vec::new(),
+            held: 0,
+            large: None,
         }
     }
 
     fn run(&mut self) {
         while let Some(job) = self.shared.next() {
             self.visit(job.node, job.kind, job.base);
-            while let Some(frame) = self.frames.last_mut() {
+            while self.has_base() {
+                let Some(frame) = self.frames.last_mut() else { break };
                 let (node, kind) = if frame.light != NONE {
                     let node = frame.light;
                     frame.light = self.shared.families.next_light(node);
@@ -191,9 +209,11 @@ impl<'w, V: Visitor> Walk<'w, V> {
                     (std::mem::replace(&mut frame.heavy, NONE), frame.kind)
                 };
                 let base = if frame.light == NONE && frame.heavy == NONE {
-                    self.frames.pop().map(|frame| frame.base)
+                    let base = self.frames.pop().and_then(|frame| frame.base);
+                    self.held -= base.as_ref().map_or(0, |base| base.size);
+                    base
                 } else {
-                    Some(Arc::clone(&frame.base))
+                    frame.base.clone()
                 };
                 if node != NONE {
                     self.visit(node, kind, base);
@@ -207,7 +227,9 @@ impl<'w, V: Visitor> Walk<'w, V> {
 
     /// Gives away the largest subtree at hand.
     fn share(&mut self) {
-        for frame in &mut self.frames {
+        // A family that is too large for one is not walked by two.
+        for frame in self.frames.iter_mut().filter(|_| self.large.is_none()) {
+            let Some(base) = &frame.base else { continue };
             let node = if frame.heavy != NONE {
                 std::mem::replace(&mut frame.heavy, NONE)
             } else if frame.light != NONE {
@@ -217,7 +239,7 @@ impl<'w, V: Visitor> Walk<'w, V> {
             } else {
                 continue;
             };
-            self.shared.give(Job { node, kind: frame.kind, base: Some(Arc::clone(&frame.base)) });
+            self.shared.give(Job { node, kind: frame.kind, base: Some(Arc::clone(base)) });
             return;
         }
     }
@@ -229,7 +251,7 @@ impl<'w, V: Visitor> Walk<'w, V> {
         let decoded = self.decode(node, kind, base.as_ref().map(|base| &base.data), &mut data);
         if let Err(error) = decoded {
             self.shared.store.note_corrupt(object, error);
-            self.abandon_children(node);
+            self.abandon_children(node, error);
             self.keep_spare(data);
             return;
         }
@@ -252,8 +274,13 @@ impl<'w, V: Visitor> Walk<'w, V> {
         }
         if heavy == NONE {
             self.keep_spare(data);
+        } else if decoded == Ok(Decoded::Streamed) {
+            self.abandon_children(node, TOO_LARGE);
         } else {
-            self.frames.push(Frame { kind, base: Arc::new(Base { object, data, kept }), light, heavy });
+            let base = Base::new::<V>(object, data, kept);
+            self.held += base.size;
+            self.frames.push(Frame { node, kind, base: Some(Arc::new(base)), light, heavy });
+            self.let_go();
         }
     }
 
@@ -264,7 +291,8 @@ impl<'w, V: Visitor> Walk<'w, V> {
         base: Option<&Vec<u8>>,
         data: &mut Vec<u8>,
     ) -> Result<Decoded, &'static str> {
-        let (pack, families) = (&self.shared.pack.file, self.shared.families);
+        let shared = self.shared;
+        let (pack, families) = (&shared.pack.file, shared.families);
         let range = families.range(node, pack.end());
         if range.is_empty() {
             return Err("its pack is cut off before it");
@@ -276,14 +304,17 @@ impl<'w, V: Visitor> Walk<'w, V> {
         let mut raw = pack.bytes(if long { head } else { range.clone() });
         let entry = pack.header(raw, range.start).ok_or("its header in the pack cannot be read")?;
         let size = entry.decompressed_size;
+        let base_size = base.map_or(0, |base| base.len() as u64);
+        let needed = (range.end - range.start).saturating_add(size).saturating_add(base_size);
         if long {
-            if base.is_none() && kind == Kind::Blob && size > STREAM_FROM && families.heavy(node) == NONE {
+            let is_to_be_held = families.heavy(node) != NONE && !self.is_too_large(needed);
+            if base.is_none() && kind == Kind::Blob && size > STREAM_FROM && !is_to_be_held {
                 self.visitor.stream(object, &mut pack.reader(entry.data_offset), size);
                 return Ok(Decoded::Streamed);
             }
-            if range.end - range.start > MAX_IN_MEMORY {
-                return Err(TOO_LARGE);
-            }
+        }
+        self.reserve(needed)?;
+        if long {
             raw = pack.bytes(range.clone());
         }
         let header_length = usize::try_from(entry.data_offset - range.start).unwrap_or(usize::MAX);
@@ -294,17 +325,16 @@ impl<'w, V: Visitor> Walk<'w, V> {
         };
         inflate(&mut self.inflate, deflated, size, &mut self.instructions)?;
         let sizes = delta::sizes(&self.instructions).map_err(|error| error.0)?;
-        if sizes.result > MAX_IN_MEMORY {
-            return Err(TOO_LARGE);
-        }
+        self.reserve(size.saturating_add(base_size).saturating_add(sizes.result))?;
         self.segments.clear();
         let segments = V::SEGMENTS.then_some(&mut self.segments);
         delta::apply(base, &self.instructions, sizes, data, segments).map_err(|error| error.0)?;
         Ok(Decoded::InMemory)
     }
 
-    /// Notes everything that is stored as a delta against a damaged object.
-    fn abandon_children(&self, node: Node) {
+    /// Notes everything that is stored as a delta against an object that cannot be had.
+    fn abandon_children(&self, node: Node, error: &'static str) {
+        let error = if error == TOO_LARGE { TOO_LARGE } else { "its delta base is corrupt" };
         let families = self.shared.families;
         let mut nodes = vec![node];
         while let Some(parent) = nodes.pop() {
@@ -316,16 +346,124 @@ impl<'w, V: Visitor> Walk<'w, V> {
             });
             let heavy = Some(families.heavy(parent)).filter(|&node| node != NONE);
             for child in lights.chain(heavy).collect::<Vec<_>>() {
-                self.shared.store.note_corrupt(families.object(child), "its delta base is corrupt");
+                self.shared.store.note_corrupt(families.object(child), error);
                 nodes.push(child);
             }
         }
     }
 
     fn keep_spare(&mut self, buffer: Vec<u8>) {
-        if self.spare.len() < 8 && buffer.capacity() <= 4 << 20 {
+        if self.spare.len() < 8 && buffer.capacity() <= 4 * self.shared.store.budget.spare {
             self.spare.push(buffer);
         }
+    }
+}
+
+impl<K> Base<K> {
+    fn new<V: Visitor<Kept = K>>(object: ObjectIndex, data: Vec<u8>, kept: Option<K>) -> Base<K> {
+        let size = data.capacity() + kept.as_ref().map_or(0, V::size);
+        Base { object, data, kept, size }
+    }
+}
+
+/// What keeps a walk within its share of the memory.
+impl<V: Visitor> Walk<'_, V> {
+    fn is_too_large(&self, needed: u64) -> bool {
+        needed > self.shared.store.budget.large as u64
+    }
+
+    /// Sees to it that so much may be taken to decode an object: more than a thread's share by one thread at a time.
+    fn reserve(&mut self, needed: u64) -> Result<(), &'static str> {
+        if needed <= self.shared.store.budget.bases as u64 {
+            return Ok(());
+        }
+        if self.is_too_large(needed) {
+            return Err(TOO_LARGE);
+        }
+        if self.large.is_none() {
+            self.large = Some(self.shared.large.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(())
+    }
+
+    /// Lets others walk a family of large objects, once this one is down to its share.
+    fn release(&mut self) {
+        let share = self.shared.store.budget.bases;
+        if self.held <= share && self.large.is_some() {
+            if self.instructions.capacity() > share {
+                self.instructions = Vec::new();
+            }
+            self.large = None;
+        }
+    }
+
+    /// Lets bases go that are not needed next, if together they are more than the thread's share. The longer it takes
+    /// until they are needed, the sooner they go.
+    fn let_go(&mut self) {
+        let others = self.frames.len().saturating_sub(1);
+        for frame in &mut self.frames[..others] {
+            if self.held <= self.shared.store.budget.bases {
+                return;
+            }
+            if let Some(base) = frame.base.take_if(|base| Arc::strong_count(base) == 1) {
+                self.held -= base.size;
+            }
+        }
+    }
+
+    /// Whether there is another object to visit; its base is at hand then.
+    fn has_base(&mut self) -> bool {
+        self.release();
+        while let Some(frame) = self.frames.last() {
+            let node = frame.node;
+            if frame.base.is_some() {
+                return true;
+            }
+            match self.restore(node, frame.kind) {
+                Ok(()) => return true,
+                Err(error) => {
+                    self.frames.pop();
+                    self.abandon_children(node, error);
+                }
+            }
+        }
+        false
+    }
+
+    /// Decodes once more the base of the last frame, from the nearest one that is still there.
+    fn restore(&mut self, node: Node, kind: Kind) -> Result<(), &'static str> {
+        let families = self.shared.families;
+        let mut chain = Vec::new();
+        let mut from: Option<Arc<Base<V::Kept>>> = None;
+        let mut next = node;
+        while next != NONE && from.is_none() {
+            from = self.frames.iter().find(|frame| frame.node == next).and_then(|frame| frame.base.clone());
+            if from.is_none() {
+                chain.push(next);
+                next = families.parent(next);
+            }
+        }
+        let mut last: Option<Vec<u8>> = None;
+        for node in chain.into_iter().rev() {
+            let mut data = self.spare.pop().unwrap_or_default();
+            let base = last.as_ref().or(from.as_ref().map(|base| &base.data));
+            if self.decode(node, kind, base, &mut data)? == Decoded::Streamed {
+                return Err(TOO_LARGE);
+            }
+            from = None;
+            if let Some(base) = last.replace(data) {
+                self.keep_spare(base);
+            }
+        }
+        let data = last.unwrap_or_default();
+        let kept = self.visitor.again(kind, &data);
+        let base = Base::new::<V>(families.object(node), data, kept);
+        self.held += base.size;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.base = Some(Arc::new(base));
+        }
+        self.let_go();
+        Ok(())
     }
 }
 
@@ -345,7 +483,7 @@ enum Decoded {
 }
 
 /// Why an object is not decoded that is sound for all that is known.
-pub(super) const TOO_LARGE: &str = "larger than 512 MiB once decoded";
+pub(super) const TOO_LARGE: &str = "larger than what there is memory for";
 
 /// Inflates exactly `size` bytes into `out`.
 pub(super) fn inflate(

@@ -20,6 +20,7 @@ mod load;
 mod shape;
 
 pub use alphabet::Alphabet;
+pub(crate) use format::ENGINE_VERSION;
 pub use kinds::{Checksum, Gate};
 pub use load::RuleFileError;
 pub use shape::Shape;
@@ -186,7 +187,7 @@ impl RuleSet {
     /// Identifies rules and engine: what is clean by one digest may not be by another. 16 hexadecimal digits.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&format::ENGINE_VERSION.to_le_bytes());
+        hasher.update(&ENGINE_VERSION.to_le_bytes());
         self.rules.iter().for_each(|rule| {
             hasher.update(&rule.digest.to_le_bytes());
         });

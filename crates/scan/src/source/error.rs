@@ -46,6 +46,14 @@ pub enum SourceError {
         /// `shallow`, `partial` or `damaged`.
         clone: &'static str,
     },
+    /// A history does not fit into the memory that it may take.
+    #[error("its {objects} objects cannot be searched in so little memory; {least} MB are the least")]
+    Memory {
+        /// How many objects there are.
+        objects: u64,
+        /// How much is needed, in megabytes.
+        least: u64,
+    },
     /// Two revisions have no common ancestor in this clone.
     #[error("`{}` and `{}` have no common ancestor in this clone", escape(one.as_bytes()), escape(other.as_bytes()))]
     NoMergeBase {
@@ -73,6 +81,7 @@ impl SourceError {
             SourceError::Open { .. } | SourceError::NotARepository { .. } | SourceError::UnknownRevision { .. } => {
                 SourceErrorKind::Usage
             }
+            SourceError::Memory { .. } => SourceErrorKind::Usage,
             SourceError::Repository { .. }
             | SourceError::RevisionNotFetched { .. }
             | SourceError::NoMergeBase { .. } => SourceErrorKind::Incomplete,

@@ -87,6 +87,11 @@ impl<'e> Worker<'e> {
         }
     }
 
+    /// Whether anything was found in a layer of encoding of the text that was searched last, be it dropped or not.
+    pub(crate) fn in_layers(&self) -> bool {
+        self.scratch.in_layers
+    }
+
     /// Gives `sink` each match in a text of which all is known, in order.
     pub(crate) fn conclude(&mut self, text: &[u8], surface: Surface, trace: &Trace, sink: &mut dyn FnMut(Found)) {
         self.matches.clear();

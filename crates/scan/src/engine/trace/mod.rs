@@ -30,10 +30,33 @@ pub(crate) struct Trace {
     pub(super) candidates: Vec<Candidate>,
     /// What was found in runs of base64, in their order.
     pub(super) layered: Vec<Layered>,
+    in_layers: Apart,
+}
+
+/// Whether anything was found in a layer of encoding, or may have been, be it dropped or not: of a version this is
+/// known less exactly than of a whole text, and it is no part of the outcome.
+#[derive(Debug, Clone, Copy, Default)]
+struct Apart(bool);
+
+impl PartialEq for Apart {
+    fn eq(&self, _: &Apart) -> bool {
+        true
+    }
 }
 
 impl Trace {
+    /// Whether no rule has made anything of the text, on no layer.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.candidates.is_empty() && self.layered.is_empty() && !self.in_layers.0
+    }
+
+    /// Whether layers of encoding hold something, or may have: what one rule finds in them can depend on the others.
+    pub(crate) fn in_layers(&self) -> bool {
+        self.in_layers.0
+    }
+
     pub(crate) fn clear(&mut self) {
+        self.in_layers = Apart(false);
         self.hits.clear();
         self.candidates.clear();
         self.layered.clear();
@@ -61,8 +84,10 @@ impl Engine {
     /// Searches a whole text and keeps what is known of it.
     pub(crate) fn trace(&self, scratch: &mut Scratch, input: &Input<'_>, trace: &mut Trace) {
         trace.clear();
+        scratch.in_layers = false;
         self.trace_plain(scratch, input, trace);
         decode::layered(self, scratch, input, 0..input.bytes.len(), &mut trace.layered);
+        trace.in_layers = Apart(scratch.in_layers);
     }
 
     /// The same, without runs of base64.
@@ -113,7 +138,9 @@ impl Engine {
             trace.candidates.sort_by_key(|candidate| candidate.hit);
         }
         scratch.due = due;
+        scratch.in_layers = base.0.in_layers.0;
         self.layers_of_version(scratch, input, segments, base.0, trace);
+        trace.in_layers = Apart(scratch.in_layers);
     }
 
     fn layers_of_version(

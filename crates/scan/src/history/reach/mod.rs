@@ -31,6 +31,7 @@ use super::attribution::Attributed;
 use super::cache::{Cache, Checksum, write_atomically};
 use super::facts::Fact;
 use super::objects::{ObjectIndex, Store};
+use super::state::Kept;
 use super::visit::{CommitRecord, Pending, Within};
 
 const MAGIC: &[u8; 16] = b"custody-reached\n";
@@ -46,17 +47,17 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// What goes with the state of this checksum.
-    pub(super) fn load(cache: &Cache, state: &Checksum) -> Option<Earlier> {
-        let file = cache.beside("reach");
+    /// What goes with the state that was read from there.
+    pub(super) fn load(state: &Kept) -> Option<Earlier> {
+        let file = state.file.with_extension("reach");
         let bytes = std::fs::read(&file).ok()?;
         let (link, rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<32>()?;
         let (checksum, body) = rest.split_first_chunk::<32>()?;
-        if link != state || blake3::hash(body).as_bytes() != checksum {
+        if *link != state.checksum || blake3::hash(body).as_bytes() != checksum {
             return None;
         }
         let (graph, reached, routes): ([u8; 32], Reached, Bytes) = postcard::from_bytes(body).ok()?;
-        let commits = cache.beside("commits");
+        let commits = state.file.with_extension("commits");
         Graph::is_there(&commits, &graph).then_some(Earlier { reached, routes, commits, file })
     }
 
@@ -141,8 +142,8 @@ pub(super) struct Reachability<'h> {
     repository: &'h Repository,
     refs: &'h Refs,
     graph: Graph,
-    /// The digest of the file that the graph was read from.
-    file: Option<[u8; 32]>,
+    /// The file that the graph was read from, and its digest.
+    file: Option<(PathBuf, [u8; 32])>,
     routes: Routes<'h>,
     places: Vec<Place>,
     /// Commits, with the places that their trees have.
@@ -205,7 +206,7 @@ impl<'h> Reachability<'h> {
             repository,
             refs,
             graph,
-            file: Some(saved.graph),
+            file: Some((earlier.commits.clone(), saved.graph)),
             routes,
             places: saved.places,
             tips: tips.collect(),
@@ -275,8 +276,9 @@ impl<'h> Reachability<'h> {
 
     fn try_store(&mut self, cache: &Cache, state: &Checksum, reached: &Reached) -> Option<()> {
         let file = cache.beside("commits");
-        let graph = match self.file.filter(|_| !self.graph.is_loose()) {
-            Some(graph) => {
+        let kept = self.file.take().filter(|(known, _)| *known == file && !self.graph.is_loose());
+        let graph = match kept {
+            Some((_, graph)) => {
                 // Files that are not written for long are removed.
                 let opened = std::fs::File::options().append(true).open(&file);
                 let _ = opened.and_then(|file| file.set_modified(std::time::SystemTime::now()));

@@ -156,10 +156,10 @@ impl Reachability<'_> {
 }
 
 fn objects(facts: &[Fact]) -> Objects<'_> {
-    let known = facts.iter().filter(|fact| !fact.object.is_empty());
-    let objects = known.map(|fact| match &fact.within {
-        Stands::Blob(standings) => (fact.object.as_slice(), Some(standings.as_slice())),
-        _ => (fact.object.as_slice(), None),
+    let known = facts.iter().filter_map(|fact| Some((fact.object.as_ref()?.as_bytes(), &fact.within)));
+    let objects = known.map(|(object, within)| match within {
+        Stands::Blob(standings) => (object, Some(standings.as_slice())),
+        _ => (object, None),
     });
     let mut objects: Objects<'_> = objects.collect();
     // All that is found in an object stands where the object does.
@@ -221,11 +221,11 @@ impl Settling<'_, '_> {
             return vec![number(self.way(id, places))];
         }
         // What stands at more places than are shown is told of at the last of them.
-        let rest = places.iter().filter(|&&at| standings.iter().all(|standing| standing.path != *shown(at)));
+        let rest = places.iter().filter(|&&at| standings.iter().all(|standing| *standing.path != **shown(at)));
         let rest: Vec<u32> = rest.copied().collect();
         let last = standings.len() - 1;
         let ways = standings.iter().enumerate().map(|(at, standing)| {
-            let mut own: Vec<u32> = places.iter().copied().filter(|&at| *shown(at) == standing.path).collect();
+            let mut own: Vec<u32> = places.iter().copied().filter(|&at| **shown(at) == *standing.path).collect();
             if at == last {
                 own.extend_from_slice(&rest);
             }
