@@ -9,9 +9,12 @@ use zeroize::Zeroizing;
 
 use crate::engine::{Decoding, Engine, Input, Match, Scratch};
 
+mod embedded;
 mod escapes;
 mod runs;
 mod wide;
+
+pub(crate) use embedded::{Embedded, embedded};
 
 /// Deepest nesting that is followed.
 pub const MAX_DEPTH: usize = 3;

@@ -28,7 +28,7 @@ impl<R: Read> Hashing<R> {
     }
 
     /// Whether what was read has this id.
-    pub(super) fn is_genuine(self, id: &oid) -> bool {
+    pub(super) fn matches(self, id: &oid) -> bool {
         self.hasher.try_finalize().is_ok_and(|found| *found == *id)
     }
 }

@@ -281,7 +281,7 @@ impl<'h> Reading<'h> {
         let mut content = Hashing::new(content, id, size);
         self.search_stream(object, &mut content, size);
         let rest = std::io::copy(&mut content, &mut std::io::sink());
-        if rest.is_err() || !content.is_genuine(id) {
+        if rest.is_err() || !content.matches(id) {
             self.notes.unread.push((object, ALTERED));
         }
     }

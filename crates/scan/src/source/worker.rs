@@ -3,6 +3,7 @@ use custody_contract::{Occurrence, Surface};
 use super::cursor::{Cursor, Origin};
 use super::name::redact;
 use crate::collect::Collector;
+use crate::decode;
 use crate::engine::{Engine, Input, Match, Scratch, Segment, Trace};
 
 /// Where in a file or object a match stands.
@@ -97,6 +98,7 @@ impl<'e> Worker<'e> {
         self.matches.clear();
         self.engine.conclude(&mut self.scratch, &Input::new(text, None, surface), trace, &mut self.matches);
         self.give(text, &mut Cursor::new(Origin::Same), 0..text.len(), sink);
+        self.search_embedded((text, &Cursor::new(Origin::Same)), None, surface, 0..text.len(), sink);
     }
 
     /// Searches a window of a longer text and gives `sink` those matches that start within `own`. `cursor` stands at the
@@ -112,7 +114,60 @@ impl<'e> Worker<'e> {
     ) {
         self.matches.clear();
         self.engine.scan(&mut self.scratch, &Input::new(window, path, surface), &mut self.matches);
-        self.give(window, cursor, own, sink);
+        let start = cursor.clone();
+        self.give(window, cursor, own.clone(), sink);
+        self.search_embedded((window, &start), path, surface, own, sink);
+    }
+
+    /// Searches what stands in UTF-16 in a window which is not, for matches that start within `own`. `start` stands at the
+    /// window's start.
+    fn search_embedded(
+        &mut self,
+        (window, start): (&[u8], &Cursor),
+        path: Option<&str>,
+        surface: Surface,
+        own: std::ops::Range<usize>,
+        sink: &mut dyn FnMut(Found),
+    ) {
+        // With a byte order mark it is all UTF-16, and was searched as such.
+        if matches!(window, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+            return;
+        }
+        let mut seen = Vec::new();
+        decode::embedded(window, &mut |string| {
+            self.matches.clear();
+            self.engine.scan(&mut self.scratch, &Input::new(&string.text, path, surface), &mut self.matches);
+            self.matches.retain(|matched| own.contains(&(string.start + 2 * matched.start)));
+            // One string may be given in two readings.
+            self.matches.retain(|matched| !seen.contains(&(matched.fingerprint, string.run)));
+            seen.extend(self.matches.iter().map(|matched| (matched.fingerprint, string.run)));
+            if !self.matches.is_empty() {
+                self.give_embedded(window, start, &string, sink);
+            }
+        });
+    }
+
+    fn give_embedded(&mut self, window: &[u8], start: &Cursor, string: &decode::Embedded, sink: &mut dyn FnMut(Found)) {
+        self.matches.sort_by_key(|matched| matched.start);
+        let mut before = start.clone();
+        before.advance(&window[..string.start]);
+        let before = before.place(b"");
+        let mut cursor = Cursor::new(Origin::Utf16);
+        let mut at = 0;
+        for mut matched in self.matches.drain(..) {
+            cursor.advance(&string.text[at..matched.start]);
+            at = matched.start;
+            let mut place = cursor.place(&string.text[matched.start..matched.end]);
+            if place.line == 1 {
+                place.column += before.column - 1;
+                place.end_column += before.column - 1;
+            }
+            place.line += before.line - 1;
+            place.offset += before.offset;
+            matched.encoding.insert(0, string.encoding);
+            (matched.start, matched.end) = (string.start + 2 * matched.start, string.start + 2 * matched.end);
+            sink(Found { matched, place });
+        }
     }
 
     fn give(&mut self, window: &[u8], cursor: &mut Cursor, own: std::ops::Range<usize>, sink: &mut dyn FnMut(Found)) {

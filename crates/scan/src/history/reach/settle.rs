@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use custody_contract::{Reach, ReachedFrom};
 use gix::{ObjectId, Repository};
@@ -34,7 +35,7 @@ impl Reachability<'_> {
         let objects = objects(facts);
         let mut claims = vec![UNCLAIMED; self.graph.len()];
         self.claim_from(0, &mut claims);
-        let by_object = ByObject::new(&self.places);
+        let by_object = ByObject::new(&self.places, &objects);
         let is_lost = self.is_some_lost(&objects, &by_object, &claims);
         let staged = if is_lost { self.look_further(&objects, &mut claims) } else { HashSet::new() };
         let mut reached = Reached::new(self.refs.digest);
@@ -46,8 +47,8 @@ impl Reachability<'_> {
             staged,
         };
         let mut ways = Ways { known: HashMap::new(), names: HashMap::new(), shown };
-        for (id, standings) in objects {
-            let places = by_object.of(id, &settling.reachability.places);
+        for (at, (id, standings)) in objects.into_iter().enumerate() {
+            let places = by_object.of(at);
             let found: Vec<u32> = match standings {
                 _ if settling.reachability.refs.is_foreign => Vec::new(),
                 Some(standings) => {
@@ -76,9 +77,9 @@ impl Reachability<'_> {
     /// Whether the refs do not lead to all that was found, so that it is worth to look elsewhere.
     fn is_some_lost(&self, objects: &Objects<'_>, by_object: &ByObject, claims: &[u32]) -> bool {
         let is_lost = |commits: &[Commit]| commits.iter().all(|&commit| claims[commit as usize] == UNCLAIMED);
-        objects.iter().any(|(id, standings)| match standings {
+        objects.iter().enumerate().any(|(at, (id, standings))| match standings {
             Some(_) => {
-                let places = by_object.of(id, &self.places);
+                let places = by_object.of(at);
                 places.is_empty() || places.iter().any(|&at| is_lost(&self.places[at as usize].commits))
             }
             None => ObjectId::try_from(*id).is_ok_and(|id| match self.graph.find(&id) {
@@ -113,7 +114,11 @@ impl Reachability<'_> {
             }
         }
         self.claim_from(first, claims);
-        self.routes.tags_of_tags(self.repository, &self.graph);
+        let mut texts = objects.iter().filter(|(_, standings)| standings.is_none());
+        let is_tag = |id: ObjectId| self.graph.find(&id).is_none() && !self.routes.direct.contains_key(&id);
+        if texts.any(|(id, _)| ObjectId::try_from(*id).is_ok_and(is_tag)) {
+            self.routes.tags_of_tags(self.repository, &self.graph);
+        }
         let wanted = |id: &ObjectId| objects.binary_search_by_key(&id.as_bytes(), |(id, _)| id).is_ok();
         for (tree, number) in std::mem::take(&mut self.routes.trees) {
             files_of(self.repository, tree, &mut |file| {
@@ -162,27 +167,36 @@ fn objects(facts: &[Fact]) -> Objects<'_> {
         _ => (object, None),
     });
     let mut objects: Objects<'_> = objects.collect();
-    // All that is found in an object stands where the object does.
+    // All that is found in an object stands where the object does, and is mostly found in a row.
+    objects.dedup_by_key(|(id, _)| *id);
     objects.sort_by_key(|&(id, _)| id);
     objects.dedup_by_key(|(id, _)| *id);
     objects
 }
 
-/// The numbers of places, in the order of their objects.
-struct ByObject(Vec<u32>);
+/// The numbers of places in the order of their objects, and for each of the objects in question which they are.
+struct ByObject {
+    order: Vec<u32>,
+    ranges: Vec<Range<usize>>,
+}
 
 impl ByObject {
-    fn new(places: &[Place]) -> ByObject {
+    fn new(places: &[Place], objects: &Objects<'_>) -> ByObject {
         let mut order: Vec<u32> = (0..).take(places.len()).collect();
-        order.sort_by(|&one, &other| places[one as usize].object.cmp(&places[other as usize].object));
-        ByObject(order)
+        let id = |at: u32| places[at as usize].object.as_bytes();
+        order.sort_by(|&one, &other| id(one).cmp(id(other)));
+        let mut from = 0;
+        let ranges = objects.iter().map(|(object, _)| {
+            from += order[from..].iter().take_while(|&&at| id(at) < *object).count();
+            from..from + order[from..].iter().take_while(|&&at| id(at) == *object).count()
+        });
+        let ranges = ranges.collect();
+        ByObject { order, ranges }
     }
 
-    /// Those of an object.
-    fn of(&self, id: &[u8], places: &[Place]) -> &[u32] {
-        let from = self.0.partition_point(|&at| places[at as usize].object.as_bytes() < id);
-        let length = self.0[from..].iter().take_while(|&&at| places[at as usize].object.as_bytes() == id).count();
-        &self.0[from..from + length]
+    /// Those of the object with this number.
+    fn of(&self, object: usize) -> &[u32] {
+        &self.order[self.ranges[object].clone()]
     }
 }
 
