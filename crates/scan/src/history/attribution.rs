@@ -30,31 +30,56 @@ pub(super) struct Names {
 }
 
 /// Commits, none before one of its parents, the oldest first otherwise.
-pub(super) fn in_order(commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
-    let places: HashMap<ObjectIndex, usize, RandomState> =
-        commits.iter().enumerate().map(|(at, commit)| (commit.commit, at)).collect();
-    let mut waits = vec![0usize; commits.len()];
-    let mut children: Vec<Vec<usize>> = vec![Vec::new(); commits.len()];
+pub(super) fn in_order(mut commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
+    const NONE: u32 = u32::MAX;
+    let number = |at: usize| u32::try_from(at).unwrap_or(NONE);
+    let mut places: Vec<(ObjectIndex, u32)> = (0..).zip(&commits).map(|(at, commit)| (commit.commit, at)).collect();
+    places.sort_unstable();
+    let mut waits = vec![0u32; commits.len()];
+    // A commit's children, each with the one before it.
+    let mut last_child = vec![NONE; commits.len()];
+    let mut children: Vec<(u32, u32)> = Vec::new();
     for (at, commit) in commits.iter().enumerate() {
-        for parent in commit.parents.iter().filter_map(|parent| places.get(parent)) {
-            children[*parent].push(at);
+        let place = |parent: &ObjectIndex| places.binary_search_by_key(parent, |&(commit, _)| commit).ok();
+        for parent in commit.parents.iter().filter_map(place).map(|at| places[at].1 as usize) {
+            children.push((number(at), last_child[parent]));
+            last_child[parent] = number(children.len() - 1);
             waits[at] += 1;
         }
     }
+    drop(places);
     let ready = |at: usize| Reverse((commits[at].time, commits[at].commit, at));
     let mut open: BinaryHeap<_> = (0..commits.len()).filter(|&at| waits[at] == 0).map(ready).collect();
-    let mut order = Vec::with_capacity(commits.len());
+    // The place of each in the order; what waits for itself has none.
+    let mut order = vec![NONE; commits.len()];
+    let mut next = 0;
     while let Some(Reverse((_, _, at))) = open.pop() {
-        order.push(at);
-        for &child in &children[at] {
-            waits[child] -= 1;
-            if waits[child] == 0 {
-                open.push(ready(child));
+        order[at] = next;
+        next += 1;
+        let mut child = last_child[at];
+        while let Some(&(at, before)) = children.get(child as usize) {
+            waits[at as usize] -= 1;
+            if waits[at as usize] == 0 {
+                open.push(ready(at as usize));
             }
+            child = before;
         }
     }
-    let mut commits: Vec<Option<CommitRecord>> = commits.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|at| commits[at].take()).collect()
+    let mut at = 0;
+    commits.retain(|_| {
+        at += 1;
+        order[at - 1] != NONE
+    });
+    order.retain(|&place| place != NONE);
+    // Each goes to its place, in exchange for the one that stands there.
+    for at in 0..commits.len() {
+        while order[at] as usize != at {
+            let place = order[at] as usize;
+            commits.swap(at, place);
+            order.swap(at, place);
+        }
+    }
+    commits
 }
 
 /// Adds to what is known of an object's standings: of one path, the oldest commit counts.
@@ -90,8 +115,7 @@ pub(super) fn attribute(
     wanted.iter().for_each(|&object| {
         marked.set(object);
     });
-    let children = reaching(&links, &names.numbers, &marked)?;
-    drop(links);
+    let children = reaching(links, &names.numbers, &marked)?;
     let mut descent = Descent {
         store,
         wanted,
