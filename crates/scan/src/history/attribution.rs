@@ -125,8 +125,7 @@ pub(super) fn attribute(
     wanted.iter().for_each(|&object| {
         marked.set(object);
     });
-    let children = reaching(&links, &names.numbers, &marked)?;
-    drop(links);
+    let children = reaching(links, &names.numbers, &marked)?;
     let trees: HashMap<ObjectIndex, ObjectIndex, RandomState> =
         commits.iter().filter_map(|commit| Some((commit.commit, commit.tree?))).collect();
     let mut descent = Descent {

@@ -260,16 +260,27 @@ fn get(bytes: &mut &[u8]) -> Option<u32> {
 }
 
 /// The entries through which marked objects can be reached, by tree.
-#[derive(Default)]
 pub(super) struct Reaching {
-    places: HashMap<ObjectIndex, (u32, u32), RandomState>,
+    /// Trees in order, with their numbers.
+    trees: Vec<(ObjectIndex, u32)>,
+    /// By number, where a tree's entries are; more than there can be if they are not known yet.
+    ranges: Vec<(u32, u32)>,
     entries: Vec<Entry>,
 }
+
+/// Where entries are that are not known yet.
+const UNKNOWN: (u32, u32) = (u32::MAX, u32::MAX);
 
 impl Reaching {
     /// A tree's entries, by name, if any marked object can be reached from it.
     pub(super) fn entries(&self, tree: ObjectIndex) -> Option<&[Entry]> {
-        self.places.get(&tree).map(|&(start, end)| &self.entries[start as usize..end as usize])
+        let (start, end) = *self.ranges.get(self.number(tree)?)?;
+        self.entries.get(start as usize..end as usize)
+    }
+
+    fn number(&self, tree: ObjectIndex) -> Option<usize> {
+        let at = self.trees.binary_search_by_key(&tree, |&(tree, _)| tree).ok()?;
+        Some(self.trees[at].1 as usize)
     }
 }
 
@@ -279,26 +290,28 @@ impl Reaching {
 /// # Errors
 ///
 /// When links that were written to a file cannot be read.
-pub(super) fn reaching(links: &[Links], numbers: &[Vec<u32>], marked: &Marks) -> io::Result<Reaching> {
-    spread(links, marked)?;
-    let known = Known::gather(links, numbers, marked)?;
-    let places: HashMap<ObjectIndex, usize, RandomState> =
-        known.trees.iter().enumerate().map(|(at, tree)| (tree.tree, at)).collect();
-    let mut reaching = Reaching::default();
+pub(super) fn reaching(links: Vec<Links>, numbers: &[Vec<u32>], marked: &Marks) -> io::Result<Reaching> {
+    spread(&links, marked)?;
+    let known = Known::gather(&links, numbers, marked)?;
+    drop(links);
+    let mut trees: Vec<(ObjectIndex, u32)> = (0..).zip(&known.trees).map(|(at, known)| (known.tree, at)).collect();
+    trees.sort_unstable();
+    trees.dedup_by_key(|(tree, _)| *tree);
+    let mut reaching = Reaching { trees, ranges: vec![UNKNOWN; known.trees.len()], entries: Vec::new() };
     let mut chain = Vec::new();
     let mut own: Vec<Entry> = Vec::new();
-    for &tree in places.keys() {
+    for at in 0..reaching.trees.len() {
         // From the tree to the first base of which all is known, and back.
-        let mut next = tree;
-        while let Some(&at) = places.get(&next).filter(|_| !reaching.places.contains_key(&next)) {
+        let mut next = Some(reaching.trees[at].1 as usize);
+        while let Some(at) = next.filter(|&at| reaching.ranges[at] == UNKNOWN) {
             chain.push(at);
-            next = known.trees[at].base;
-            if chain.len() > places.len() {
+            next = reaching.number(known.trees[at].base);
+            if chain.len() > known.trees.len() {
                 break; // bases in a circle: a repository made to deceive
             }
         }
         while let Some(at) = chain.pop() {
-            let (tree, base, added, gone) = known.nth(at);
+            let (base, added, gone) = known.nth(at);
             own.clear();
             if let Some(entries) = reaching.entries(base) {
                 own.extend(entries.iter().filter(|(_, name)| !gone.contains(name)));
@@ -307,7 +320,7 @@ pub(super) fn reaching(links: &[Links], numbers: &[Vec<u32>], marked: &Marks) ->
             own.sort_unstable_by_key(|&(child, name)| (name, child));
             let start = narrow(reaching.entries.len());
             reaching.entries.extend_from_slice(&own);
-            reaching.places.insert(tree, (start, narrow(reaching.entries.len())));
+            reaching.ranges[at] = (start, narrow(reaching.entries.len()));
         }
     }
     Ok(reaching)
@@ -377,11 +390,11 @@ impl Known {
         });
     }
 
-    fn nth(&self, at: usize) -> (ObjectIndex, ObjectIndex, &[Entry], Gone<'_>) {
+    fn nth(&self, at: usize) -> (ObjectIndex, &[Entry], Gone<'_>) {
         let tree = &self.trees[at];
         let (added, gone) = at.checked_sub(1).map_or((0, 0), |at| (self.trees[at].added, self.trees[at].gone));
         let gone = Gone(&self.gone[gone as usize..tree.gone as usize]);
-        (tree.tree, tree.base, &self.added[added as usize..tree.added as usize], gone)
+        (tree.base, &self.added[added as usize..tree.added as usize], gone)
     }
 }
 

@@ -50,11 +50,47 @@ pub(super) struct CommitRecord {
     /// If it is to be read.
     pub(super) tree: Option<ObjectIndex>,
     /// Those of its parents that are to be read.
-    pub(super) parents: Box<[ObjectIndex]>,
+    pub(super) parents: Parents,
     /// The others: read before, or missing.
     pub(super) older: Box<[ObjectId]>,
     /// By which commits are put in order: when it was committed, but later than any of its parents.
     pub(super) age: u32,
+}
+
+/// A commit's parents; most have one or two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Parents {
+    None,
+    One([ObjectIndex; 1]),
+    Two([ObjectIndex; 2]),
+    Many(Box<[ObjectIndex]>),
+}
+
+impl std::ops::Deref for Parents {
+    type Target = [ObjectIndex];
+
+    fn deref(&self) -> &[ObjectIndex] {
+        match self {
+            Parents::None => &[],
+            Parents::One(parents) => parents,
+            Parents::Two(parents) => parents,
+            Parents::Many(parents) => parents,
+        }
+    }
+}
+
+impl FromIterator<ObjectIndex> for Parents {
+    fn from_iter<I: IntoIterator<Item = ObjectIndex>>(parents: I) -> Self {
+        let mut parents = parents.into_iter();
+        match (parents.next(), parents.next(), parents.next()) {
+            (None, ..) => Parents::None,
+            (Some(one), None, _) => Parents::One([one]),
+            (Some(one), Some(other), None) => Parents::Two([one, other]),
+            (Some(one), Some(other), Some(third)) => {
+                Parents::Many([one, other, third].into_iter().chain(parents).collect())
+            }
+        }
+    }
 }
 
 /// What one thread has noted.
