@@ -34,6 +34,7 @@ mod registry;
 mod resolve;
 mod secret;
 mod setup;
+mod terminal;
 
 pub use context::{
     Clock, Context, NoPrompt, ProcessVariables, Prompt, Randomness, SystemClock, SystemRandomness, Variables,
@@ -47,3 +48,4 @@ pub use resolve::{
 };
 pub use secret::SecretValue;
 pub use setup::{Bootstrap, ConfigError, Setup};
+pub use terminal::TerminalPrompt;

@@ -1,5 +1,6 @@
 //! The port to secret managers: one trait, one file a backend.
 
+pub mod age;
 mod age_files;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -9,6 +10,9 @@ mod error;
 pub mod exec;
 mod field;
 pub mod file;
+pub mod pass;
+pub mod secret_service;
+pub mod sops;
 
 use std::time::Duration;
 
