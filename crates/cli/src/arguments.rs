@@ -1,6 +1,7 @@
 //! The command line: one definition, from which parsing and help follow.
 
 mod audit;
+mod cred;
 mod hook;
 
 use std::path::PathBuf;
@@ -12,6 +13,10 @@ pub use audit::{
     AuditCommand, AuditExport, AuditExportFormat, AuditFilter, AuditPlace, AuditPrune, AuditQuery, AuditQueryFormat,
     AuditReason, AuditReportFormat, AuditVerify,
 };
+pub use cred::{
+    CredBackup, CredCommand, CredDoctor, CredGet, CredImport, CredList, CredPlace, CredPut, CredRestore, CredUnlock,
+    CredVersion, DataFormat, UnlockBy,
+};
 pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
 
 const AFTER_HELP: &str = "\
@@ -20,6 +25,8 @@ Exit codes:
   1   blocked: the contract is violated
   2   wrong use, or a contract file that cannot be used
   3   incomplete: something that should have been looked at was not
+  4   denied by policy
+  5   a backend is unavailable, or does not have what was asked for
   70  internal error
 
 Start with `custody init`, then `custody check`.";
@@ -56,6 +63,9 @@ pub enum Command {
     /// Git hooks: install, remove and show them; what they run.
     #[command(subcommand)]
     Hook(HookCommand),
+    /// Credentials: put, show and check what references stand for; move secrets out of .env files.
+    #[command(subcommand)]
+    Cred(CredCommand),
     /// Environment keys: check templates, deployments and code; write a template or documentation.
     #[command(subcommand)]
     Env(EnvCommand),

@@ -36,6 +36,7 @@ mod registry;
 mod resolve;
 mod secret;
 mod setup;
+mod terminal;
 
 pub use context::{
     Clock, Context, NoPrompt, ProcessVariables, Prompt, Randomness, SystemClock, SystemRandomness, Variables,
@@ -49,3 +50,4 @@ pub use resolve::{
 };
 pub use secret::SecretValue;
 pub use setup::{Bootstrap, ConfigError, Setup};
+pub use terminal::TerminalPrompt;

@@ -23,6 +23,10 @@ pub static KINDS: &[BackendKind] = &[
     backend::file::KIND,
     backend::file::SYSTEMD_KIND,
     backend::exec::KIND,
+    backend::age::KIND,
+    backend::sops::KIND,
+    backend::pass::KIND,
+    backend::secret_service::KIND,
 ];
 
 /// The kind of a name or alias.

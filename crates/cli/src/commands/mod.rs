@@ -5,6 +5,7 @@ mod baseline;
 mod billing;
 mod check;
 mod contract;
+mod cred;
 mod env;
 mod explain;
 mod hook;
@@ -26,6 +27,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Check(check) => check::run(&check, colour),
         Command::Scan(scan) => scan::run(&scan, colour),
         Command::Hook(command) => hook::run(&command, colour),
+        Command::Cred(command) => cred::run(&command),
         Command::Env(command) => env::run(&command, colour),
         Command::Billing(command) => billing::run(&command, colour),
         Command::Explain(explain) => explain::run(&explain),

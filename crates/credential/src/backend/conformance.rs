@@ -160,7 +160,7 @@ impl Suite<'_> {
             values.push(("empty", Vec::new()));
         }
         if limits.binary {
-            values.push(("binary", (0..=255).chain([0, 0xff, 0xfe, 10]).collect()));
+            values.push(("binary", (0..=255).chain([0, 0xff, 0xfe, 10, 7]).collect()));
         }
         values.push(("large", (0..limits.max_bytes).map(|i| b'a' + (blend(i as u64) % 26) as u8).collect()));
         for (name, value) in &values {

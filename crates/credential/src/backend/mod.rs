@@ -1,5 +1,6 @@
 //! The port to secret managers: one trait, one file a backend.
 
+pub mod age;
 mod age_files;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -16,6 +17,9 @@ pub(crate) mod location;
 pub mod openbao;
 pub(crate) mod parallel;
 mod variables;
+pub mod pass;
+pub mod secret_service;
+pub mod sops;
 
 use std::time::Duration;
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use custody_contract::file::{BackendItem, CredentialItem, Placement};
 use custody_contract::{Contract, CredentialRef, Environment};
 
+use crate::backend::embedded;
 use crate::backend::{
     Backend, BackendError, ErrorKind, Metadata, ReadRequest, Resolved, VersionRequest, split_location,
 };
@@ -256,6 +257,13 @@ impl Resolver {
         Ok(Place { backend: name, location })
     }
 
+    /// The credentials that the contract registers, in the order of their references.
+    pub fn registry(&self) -> Vec<&CredentialItem> {
+        let mut items: Vec<&CredentialItem> = self.credentials.values().collect();
+        items.sort_by(|a, b| a.reference.cmp(&b.reference));
+        items
+    }
+
     /// The contract's entry of a credential.
     pub fn registered(&self, reference: &CredentialRef) -> Option<&CredentialItem> {
         self.credentials.get(reference)
@@ -268,7 +276,7 @@ impl Resolver {
     pub fn permitted(&self, reference: &CredentialRef) -> Result<(), ResolveError> {
         let environment = self.environment;
         match self.credentials.get(reference) {
-            Some(item) if !item.applies_to(environment) => {
+            Some(item) if !item.applies_to(environment) && self.policy.registration == Registration::AsContracted => {
                 Err(ResolveError::OutOfEnvironment { reference: reference.clone(), environment })
             }
             None if environment.is_release() && self.policy.registration == Registration::AsContracted => {
@@ -289,6 +297,38 @@ impl Resolver {
     /// There is none of that name, or its settings are wrong.
     pub fn backend(&self, name: &str) -> Result<Arc<dyn Backend>, ConfigError> {
         self.make(name, &[])
+    }
+
+    /// A resolver of the same settings that has seen nothing yet and also resolves what is not registered: for moving
+    /// secrets in before they are registered.
+    ///
+    /// # Errors
+    /// As [`Resolver::new`].
+    pub fn unrestricted(&self) -> Result<Self, ConfigError> {
+        self.kind_of(&self.default_backend)?;
+        Ok(Self {
+            environment: self.environment,
+            context: self.context.clone(),
+            policy: Policy { registration: Registration::NotNeeded, ..self.policy },
+            backends: self.backends.clone(),
+            credentials: self.credentials.clone(),
+            default_backend: self.default_backend.clone(),
+            made: Mutex::default(),
+            flights: Flights::default(),
+        })
+    }
+
+    /// The embedded store behind a backend's name, for what only it can do (history, new keys, backups); `None` where
+    /// the backend is of another kind.
+    ///
+    /// # Errors
+    /// As [`Resolver::backend`].
+    pub fn store(&self, name: &str) -> Result<Option<embedded::Store>, ConfigError> {
+        if self.kind_of(name)?.name != embedded::KIND.name {
+            return Ok(None);
+        }
+        let bootstrap = |reference: &CredentialRef| self.login(reference, &[name]);
+        embedded::open(&mut Setup::new(name, self.backends.get(name), &self.context, &bootstrap)).map(Some)
     }
 
     fn make(&self, name: &str, chain: &[&str]) -> Result<Arc<dyn Backend>, ConfigError> {

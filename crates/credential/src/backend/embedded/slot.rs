@@ -71,6 +71,8 @@ pub struct Keys {
     pub key_file: Option<PathBuf>,
     /// The passphrase, where the settings or the caller have one.
     pub passphrase: Option<SecretValue>,
+    /// The passphrase of new slots, where it is to be another one.
+    pub new_passphrase: Option<SecretValue>,
     /// A file with age identities.
     pub identity_file: Option<PathBuf>,
     /// Whom new age slots are for.
@@ -107,6 +109,7 @@ impl Keys {
             directory,
             key_file: None,
             passphrase: None,
+            new_passphrase: None,
             identity_file: None,
             recipients: Vec::new(),
             prompt: Arc::clone(&context.prompt),

@@ -148,6 +148,11 @@ impl Store {
         self
     }
 
+    /// What opens and makes the ways to its key.
+    pub fn keys_mut(&mut self) -> &mut Keys {
+        &mut self.keys
+    }
+
     /// Its directory.
     pub fn directory(&self) -> &Path {
         &self.directory

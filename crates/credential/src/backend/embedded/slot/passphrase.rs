@@ -18,7 +18,7 @@ pub(super) fn make(store: Id, keys: &Keys, data_key: &SecretValue) -> Result<Slo
     let cost = keys.passphrase_cost;
     let salt: [u8; 16] = crypt::random().map_err(|e| StoreError::Key(format!("no randomness: {e}")))?;
     let asked;
-    let passphrase = match &keys.passphrase {
+    let passphrase = match keys.new_passphrase.as_ref().or(keys.passphrase.as_ref()) {
         Some(passphrase) => passphrase,
         None => {
             asked = keys.prompt.secret("New passphrase of the store: ");

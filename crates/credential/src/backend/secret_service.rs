@@ -1,0 +1,243 @@
+//! The backend `secret-service`: the desktop's keyring (freedesktop Secret Service: GNOME Keyring, KWallet, KeePassXC),
+//! through libsecret's program `secret-tool`.
+//!
+//! A location is the value of an item's attribute `custody`, with an optional `#field` of a JSON object.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::SecretValue;
+use crate::backend::{
+    Backend, BackendError, Capabilities, ErrorKind, Metadata, ReadRequest, Resolved, VersionRequest, select_field,
+    split_location,
+};
+use crate::program::{Program, ProgramError, Ran};
+use crate::registry::BackendKind;
+
+/// The kind, for the registry.
+pub const KIND: BackendKind = BackendKind {
+    name: NAME,
+    aliases: &["keyring"],
+    summary: "the desktop's keyring",
+    make: |setup| {
+        let settings: Settings = setup.parse()?;
+        // The keyring may ask its user to unlock it.
+        let timeout = setup.timeout.unwrap_or(Duration::from_secs(60));
+        Ok(Box::new(SecretService { bus: settings.bus, timeout }))
+    },
+};
+
+const NAME: &str = "secret-service";
+
+/// The settings of `[backends.NAME]` with `kind = "secret-service"`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Settings {
+    /// The address of the session bus, instead of `DBUS_SESSION_BUS_ADDRESS`.
+    bus: Option<String>,
+}
+
+/// The keyring as a backend.
+pub struct SecretService {
+    bus: Option<String>,
+    timeout: Duration,
+}
+
+impl SecretService {
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Ran, ProgramError> {
+        let mut program = Program::new("secret-tool").args(arguments);
+        if let Some(bus) = &self.bus {
+            program = program.env("DBUS_SESSION_BUS_ADDRESS", bus);
+        }
+        program.run(input, self.timeout)
+    }
+
+    fn read_one(&self, request: &ReadRequest) -> Result<Resolved, BackendError> {
+        let error = |kind, why: String, fix: &str| BackendError::new(kind, NAME, &request.reference, why, fix);
+        let (name, field) = name_of(request)?;
+        let ran = self.run(&["lookup", "custody", name], b"").map_err(|e| failed(request, &e))?;
+        if !ran.status.success() {
+            // Nothing is said where there is no such item.
+            return Err(match ran.talk.is_empty() {
+                true => {
+                    error(ErrorKind::NotFound, "the keyring has no such item".into(), "put it there: custody cred put")
+                }
+                false => refused(request, &ran),
+            });
+        }
+        let value = match field {
+            None => ran.output,
+            Some(field) => select_field(&ran.output, field)
+                .map_err(|e| error(ErrorKind::NotFound, e.to_string(), "check the location's #field"))?,
+        };
+        Ok(Resolved { value, metadata: Metadata::default() })
+    }
+}
+
+fn name_of(request: &ReadRequest) -> Result<(&str, Option<&str>), BackendError> {
+    if request.version != VersionRequest::Current {
+        return Err(BackendError::unsupported(NAME, &request.reference, "keep versions"));
+    }
+    let (name, field) = split_location(&request.location);
+    if name.is_empty() || name.chars().any(char::is_control) {
+        let (why, fix) = ("the location is no name of an item", "give a name without control characters");
+        return Err(BackendError::new(ErrorKind::Configuration, NAME, &request.reference, why, fix));
+    }
+    Ok((name, field))
+}
+
+fn failed(request: &ReadRequest, error: &ProgramError) -> BackendError {
+    let (kind, fix) = match error {
+        ProgramError::Missing(_) | ProgramError::NotExecutable(_) => {
+            (ErrorKind::Configuration, "install secret-tool (Debian: libsecret-tools)")
+        }
+        ProgramError::TooMuch(_) => (ErrorKind::Malformed, "store a smaller secret"),
+        ProgramError::TooSlow(..) | ProgramError::Failed(..) => (ErrorKind::Unreachable, "unlock the keyring"),
+    };
+    BackendError::new(kind, NAME, &request.reference, error.to_string(), fix)
+}
+
+fn refused(request: &ReadRequest, ran: &Ran) -> BackendError {
+    let (kind, fix) = match ran.talk.contains("locked") {
+        true => (ErrorKind::Sealed, "unlock the keyring"),
+        false => (ErrorKind::Unreachable, "check that a keyring runs in this session"),
+    };
+    BackendError::new(kind, NAME, &request.reference, format!("secret-tool: {}", ran.talk), fix)
+}
+
+impl Backend for SecretService {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { write: true, ..Capabilities::default() }
+    }
+
+    fn read(&self, requests: &[ReadRequest]) -> Vec<Result<Resolved, BackendError>> {
+        requests.iter().map(|request| self.read_one(request)).collect()
+    }
+
+    fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
+        let (name, field) = name_of(request)?;
+        // secret-tool ends a secret at a zero byte and hands out text only.
+        if field.is_some() || value.expose_str().is_none_or(|text| text.contains('\0')) {
+            return Err(BackendError::unsupported(
+                NAME,
+                &request.reference,
+                "write one field, or bytes that are no text",
+            ));
+        }
+        let label = format!("--label={}", request.reference);
+        let ran = self.run(&["store", &label, "custody", name], value.expose()).map_err(|e| failed(request, &e))?;
+        if ran.status.success() { Ok(Metadata::default()) } else { Err(refused(request, &ran)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Child, Command, Stdio};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::backend::conformance::{self, Fixture, Limits, request};
+
+    /// A session bus with GNOME Keyring on it, unlocked, both of their own.
+    struct Keyring {
+        _home: TempDir,
+        bus: Child,
+        daemon: Child,
+        backend: SecretService,
+    }
+
+    impl Keyring {
+        fn start() -> Self {
+            let home = TempDir::with_prefix_in("ck", "/tmp").expect("a directory");
+            let mut bus = Command::new("dbus-daemon")
+                .args(["--session", "--nofork", "--print-address"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("dbus is installed");
+            let mut address = String::new();
+            BufReader::new(bus.stdout.take().expect("piped")).read_line(&mut address).expect("an address");
+            let address = address.trim().to_owned();
+            let mut daemon = Command::new("gnome-keyring-daemon")
+                .args(["--foreground", "--unlock", "--components=secrets"])
+                .env("DBUS_SESSION_BUS_ADDRESS", &address)
+                .env("HOME", home.path())
+                .env("XDG_RUNTIME_DIR", home.path())
+                .env("XDG_DATA_HOME", home.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("gnome-keyring is installed");
+            daemon.stdin.take().expect("piped").write_all(b"an empty ring\n").expect("written");
+            let backend = SecretService { bus: Some(address), timeout: Duration::from_secs(60) };
+            let keyring = Self { _home: home, bus, daemon, backend };
+            keyring.wait_until_ready();
+            keyring
+        }
+
+        /// The bus starts a keyring of its own on demand if ours is not there yet, so ask for ours by its name.
+        fn wait_until_ready(&self) {
+            let bus = self.backend.bus.clone().expect("set");
+            for _ in 0..600 {
+                let arguments = ["--session", "--dest=org.freedesktop.DBus", "--print-reply", "/org/freedesktop/DBus"];
+                let call = ["org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.secrets"];
+                let answer = Command::new("dbus-send")
+                    .args(arguments)
+                    .args(call)
+                    .env("DBUS_SESSION_BUS_ADDRESS", &bus)
+                    .output()
+                    .expect("dbus-send is installed");
+                if String::from_utf8_lossy(&answer.stdout).contains("true") {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            panic!("the keyring did not come up");
+        }
+    }
+
+    impl Drop for Keyring {
+        fn drop(&mut self) {
+            for child in [&mut self.daemon, &mut self.bus] {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+
+    impl Fixture for Keyring {
+        fn backend(&self) -> &dyn Backend {
+            &self.backend
+        }
+
+        fn limits(&self) -> Limits {
+            // secret-tool stores at most 8 KiB of its input, and no bytes that are no text.
+            Limits { binary: false, empty: false, max_bytes: 4 << 10, ..Limits::default() }
+        }
+
+        fn plant(&self, name: &str, value: &[u8]) -> ReadRequest {
+            let request = request(name, &format!("conformance/{name}"));
+            self.backend.write(&request, &SecretValue::copy_of(value)).expect("written");
+            request
+        }
+    }
+
+    #[test]
+    fn the_real_keyring_conforms() {
+        conformance::check(&Keyring::start());
+    }
+
+    #[test]
+    fn without_a_session_bus_the_error_says_so() {
+        let backend = SecretService { bus: Some("unix:path=/nonexistent".into()), timeout: Duration::from_secs(60) };
+        let error = backend.read(&[request("x", "x")]).remove(0).expect_err("no bus");
+        assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    }
+}
