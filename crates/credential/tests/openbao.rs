@@ -328,6 +328,118 @@ fn sign_es256(private: &[u8], claims: &serde_json::Value) -> String {
     format!("{text}.{}", B64.encode(signature.as_ref()))
 }
 
+/// An authority, and certificates that it signed for the server and for a client.
+fn certificates(folder: &std::path::Path) {
+    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+    let authority = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        write(name, params.self_signed(&key).unwrap().pem());
+        Issuer::new(params, key)
+    };
+    let issuer = authority("ca.pem");
+    authority("other.pem");
+    for (name, usage) in
+        [("server", ExtendedKeyUsagePurpose::ServerAuth), ("client", ExtendedKeyUsagePurpose::ClientAuth)]
+    {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.extended_key_usages = vec![usage];
+        write(&format!("{name}.pem"), params.signed_by(&key, &issuer).unwrap().pem());
+        write(&format!("{name}-key.pem"), key.serialize_pem());
+    }
+}
+
+#[test]
+fn a_client_certificate_logs_in_over_tls_that_is_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let path = |name: &str| folder.path().join(name);
+    let port = servers::free_port();
+    let config = format!(
+        "listener \"tcp\" {{\n address = \"127.0.0.1:{port}\"\n tls_cert_file = \"{}\"\n tls_key_file = \"{}\"\n}}\n",
+        path("server.pem").display(),
+        path("server-key.pem").display()
+    );
+    std::fs::write(path("config.hcl"), config).unwrap();
+    let server = servers::OpenBao::start_with(&[&format!("-config={}", path("config.hcl").display())]);
+    server.api("POST", "secret/data/a", json!({"data": {"k": "v"}}));
+    server.api("PUT", "sys/policies/acl/reader", json!({"policy": "path \"secret/*\" { capabilities = [\"read\"] }"}));
+    server.api("POST", "sys/auth/cert", json!({"type": "cert"}));
+    let authority = std::fs::read_to_string(path("ca.pem")).unwrap();
+    server.api("POST", "auth/cert/certs/finops", json!({"certificate": authority, "token_policies": "reader"}));
+    let with = |authority: &str, certificate: Option<&str>| {
+        let mut settings = OpenBaoSettings {
+            login: Some(Login::Certificate { mount: None, name: Some("finops".into()) }),
+            ..settings(format!("https://127.0.0.1:{port}"))
+        };
+        settings.http.ca_file = Some(path(authority));
+        settings.http.client_certificate = certificate.map(|name| path(&format!("{name}.pem")));
+        settings.http.client_key = certificate.map(|name| path(&format!("{name}-key.pem")));
+        OpenBao::new(settings, &Variables::none()).unwrap()
+    };
+    assert_eq!(text(&with("ca.pem", Some("client")), "secret/a#k"), "v");
+    assert_eq!(failure(&with("ca.pem", None), "secret/a#k").kind, ErrorKind::Unauthenticated);
+    let untrusted = failure(&with("other.pem", Some("client")), "secret/a#k");
+    assert_eq!(untrusted.kind, ErrorKind::Configuration, "{untrusted}");
+    assert!(untrusted.why.contains("not trusted"), "{}", untrusted.why);
+    assert_eq!(failure(&with("none.pem", Some("client")), "secret/a#k").kind, ErrorKind::Configuration);
+}
+
+#[test]
+fn a_pod_logs_in_by_its_service_account_with_a_stub_of_the_cluster() {
+    let server = servers::OpenBao::start();
+    let reviewer = jwt_of_a_pod("reviewer");
+    let pod = jwt_of_a_pod("finops");
+    let is_right = pod.clone();
+    let cluster = servers::Stub::start(move |request| {
+        assert_eq!(request.path, "/apis/authentication.k8s.io/v1/tokenreviews");
+        let is_known = request.json()["spec"]["token"] == is_right.as_str();
+        servers::Reply::json(
+            201,
+            &json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "status": {
+                "authenticated": is_known, "user": {"username": "system:serviceaccount:team:finops", "uid": "u"},
+            }}),
+        )
+    });
+    server.api("POST", "secret/data/a", json!({"data": {"k": "v"}}));
+    server.api("PUT", "sys/policies/acl/reader", json!({"policy": "path \"secret/*\" { capabilities = [\"read\"] }"}));
+    server.api("POST", "sys/auth/kubernetes", json!({"type": "kubernetes"}));
+    server.api(
+        "POST",
+        "auth/kubernetes/config",
+        json!({
+            "kubernetes_host": cluster.address(), "token_reviewer_jwt": reviewer, "disable_local_ca_jwt": true,
+        }),
+    );
+    server.api("POST", "auth/kubernetes/role/finops", json!({
+        "bound_service_account_names": "finops", "bound_service_account_namespaces": "team", "token_policies": "reader",
+    }));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, &pod).unwrap();
+    let login = Login::Kubernetes { mount: None, role: "finops".into(), token_file: Some(file.clone()) };
+    assert_eq!(text(&with_login(&server, login.clone()), "secret/a#k"), "v");
+    std::fs::write(&file, jwt_of_a_pod("other")).unwrap();
+    assert_eq!(failure(&with_login(&server, login), "secret/a#k").kind, ErrorKind::Unauthenticated);
+}
+
+/// A token as a cluster would give it to this service account.
+fn jwt_of_a_pod(name: &str) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    let (private, _) = common_keys();
+    sign_es256(
+        &private,
+        &json!({
+            "iss": "https://cluster.test", "sub": format!("system:serviceaccount:team:{name}"), "aud": ["api"], "iat": now, "exp": now + 600,
+            "kubernetes.io": {"namespace": "team", "serviceaccount": {"name": name, "uid": "u"}},
+        }),
+    )
+}
+
 #[test]
 fn database_credentials_are_made_leased_extended_and_revoked() {
     let postgres = Postgres::start();

@@ -1,12 +1,24 @@
 //! The port to secret managers: one trait, one file a backend.
 
+pub mod aws;
+pub mod azure;
+pub(crate) mod bearer;
+pub mod bitwarden;
+pub mod doppler;
 mod error;
 mod fault;
+pub mod gcp;
+pub(crate) mod grouped;
 pub mod http;
+pub mod infisical;
 pub(crate) mod json;
+pub mod kubernetes;
 pub(crate) mod location;
+pub mod onepassword;
 pub mod openbao;
 pub(crate) mod parallel;
+pub(crate) mod process;
+pub mod resolver;
 mod variables;
 
 use std::time::Duration;

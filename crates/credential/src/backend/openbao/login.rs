@@ -1,6 +1,6 @@
 //! Logging in: the token of this backend, how it is got, kept alive and given back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -335,9 +335,4 @@ pub(crate) fn read_token(file: &Path) -> Result<Zeroizing<String>, Fault> {
         return Err(failed(format!("`{shown}` is empty")));
     }
     Ok(token)
-}
-
-/// The usual path of a service account's token.
-pub(crate) fn service_account() -> PathBuf {
-    PathBuf::from(SERVICE_ACCOUNT)
 }

@@ -34,7 +34,7 @@ use crate::SecretValue;
 
 pub use settings::{Engine, Login, OpenBaoSettings};
 
-pub(crate) use login::{read_token, service_account};
+pub(crate) use login::read_token;
 
 /// Its name.
 const NAME: &str = "openbao";
