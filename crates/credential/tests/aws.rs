@@ -1,5 +1,6 @@
 //! The AWS backends against a real moto server that checks signatures and policies; services that moto lacks (metadata,
 //! container and single sign-on endpoints) are stubs, named so.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
 

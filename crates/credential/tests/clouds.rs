@@ -1,5 +1,6 @@
 //! Google Cloud and Azure against stubs made from the public API documentation: there is no server of theirs to run here.
 //! The stubs check signatures and claims of what they are sent.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The OpenBao backend against a real `bao server -dev`, with a real PostgreSQL behind its database engine.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
 
@@ -154,6 +155,17 @@ fn failures_are_classified_as_the_server_means_them() {
     let helped =
         OpenBao::new(settings(server.address()), &Variables::of([("HOME", home.path().to_str().unwrap())])).unwrap();
     assert_eq!(text(&helped, "secret/a#k"), "v");
+
+    // A token file that somebody renews.
+    let renewed = server.token(&["a-only"], "1h");
+    let file = home.path().join("token");
+    std::fs::write(&file, &renewed).unwrap();
+    let from_file = with_login(&server, Login::Token { file: Some(file.clone()) });
+    assert_eq!(text(&from_file, "secret/a#k"), "v");
+    server.api("POST", "auth/token/revoke", json!({"token": renewed}));
+    assert_eq!(failure(&from_file, "secret/a#k").kind, ErrorKind::Unauthenticated);
+    std::fs::write(&file, server.token(&["a-only"], "1h")).unwrap();
+    assert_eq!(text(&from_file, "secret/a#k"), "v");
 
     // Rate limit, then sealed, then gone.
     server.api("POST", "sys/quotas/config", json!({"enable_rate_limit_response_headers": true}));
@@ -345,7 +357,7 @@ fn certificates(folder: &std::path::Path) {
         [("server", ExtendedKeyUsagePurpose::ServerAuth), ("client", ExtendedKeyUsagePurpose::ClientAuth)]
     {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "vault.test".to_owned()]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.extended_key_usages = vec![usage];
         write(&format!("{name}.pem"), params.signed_by(&key, &issuer).unwrap().pem());
@@ -387,6 +399,41 @@ fn a_client_certificate_logs_in_over_tls_that_is_verified() {
     assert_eq!(untrusted.kind, ErrorKind::Configuration, "{untrusted}");
     assert!(untrusted.why.contains("not trusted"), "{}", untrusted.why);
     assert_eq!(failure(&with("none.pem", Some("client")), "secret/a#k").kind, ErrorKind::Configuration);
+
+    // Through the proxy that the environment names, to a name that only the proxy knows.
+    let proxy = connect_proxy(port);
+    let login = "user:pa55-of-proxy";
+    let behind = |proxy: &str| {
+        let mut settings = settings(format!("https://vault.test:{port}"));
+        settings.http.ca_file = Some(path("ca.pem"));
+        OpenBao::new(settings, &Variables::of([("https_proxy", proxy), ("BAO_TOKEN", server.root_token())])).unwrap()
+    };
+    assert_eq!(text(&behind(&format!("http://{login}@127.0.0.1:{}", proxy.port())), "secret/a#k"), "v");
+    let refused = failure(&behind(&format!("http://other:{login}@127.0.0.1:{}", proxy.port())), "secret/a#k");
+    assert_eq!(refused.kind, ErrorKind::Unreachable);
+    assert!(!format!("{refused:?}").contains("pa55"), "{refused:?}");
+}
+
+/// A proxy that lets one user connect to `vault.test`, wherever that is.
+fn connect_proxy(port: u16) -> servers::Stub {
+    use std::io::{Read, Write};
+    let basic = data_encoding::BASE64.encode(b"user:pa55-of-proxy");
+    servers::Stub::raw(move |mut client| {
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|count| count == 1) {
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+        let is_right = head.starts_with(&format!("connect vault.test:{port} http/1.1\r\n"));
+        if !is_right || !head.contains(&format!("proxy-authorization: basic {}", basic.to_ascii_lowercase())) {
+            return drop(client.write_all(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"));
+        }
+        let mut server = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").unwrap();
+        let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        std::thread::spawn(move || drop(std::io::copy(&mut from_client, &mut to_server)));
+        drop(std::io::copy(&mut server, &mut client));
+    })
 }
 
 #[test]
@@ -407,12 +454,15 @@ fn a_pod_logs_in_by_its_service_account_with_a_stub_of_the_cluster() {
     });
     server.api("POST", "secret/data/a", json!({"data": {"k": "v"}}));
     server.api("PUT", "sys/policies/acl/reader", json!({"policy": "path \"secret/*\" { capabilities = [\"read\"] }"}));
+    let certificates_folder = tempfile::tempdir().unwrap();
+    certificates(certificates_folder.path());
+    let authority = std::fs::read_to_string(certificates_folder.path().join("ca.pem")).unwrap();
     server.api("POST", "sys/auth/kubernetes", json!({"type": "kubernetes"}));
     server.api(
         "POST",
         "auth/kubernetes/config",
         json!({
-            "kubernetes_host": cluster.address(), "token_reviewer_jwt": reviewer, "disable_local_ca_jwt": true,
+            "kubernetes_host": cluster.address(), "token_reviewer_jwt": reviewer, "disable_local_ca_jwt": true, "kubernetes_ca_cert": authority,
         }),
     );
     server.api("POST", "auth/kubernetes/role/finops", json!({

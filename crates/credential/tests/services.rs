@@ -1,4 +1,5 @@
 //! Services that have no server here, against stubs made from their public API documentation.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
 

@@ -19,7 +19,6 @@ pub use settings::{AssumeRole, AwsSettings};
 /// A time as the services write it: seconds since 1970 with a fraction.
 fn time(seconds: Option<f64>) -> Option<Timestamp> {
     let seconds = seconds.filter(|seconds| seconds.is_finite())?;
-    #[expect(clippy::cast_possible_truncation, reason = "out of range becomes a time that `Timestamp` refuses")]
     Timestamp::from_millisecond((seconds * 1000.0).round() as i64).ok()
 }
 

@@ -88,13 +88,12 @@ impl Session {
         Ok(token)
     }
 
-    /// Forgets a token that the server does not know any more. Whether another can be had.
-    pub(super) fn forget(&self, token: &Token) -> bool {
+    /// Forgets a token that the server does not know any more.
+    pub(super) fn forget(&self, token: &Token) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.token.as_ref().is_some_and(|current| current.text == token.text) {
             state.token = None;
         }
-        token.is_own
     }
 
     /// Extends the token; how long it is valid then. `None` for one without an end.
