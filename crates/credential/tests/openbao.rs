@@ -1,4 +1,5 @@
 //! The OpenBao backend against a real `bao server -dev`, with a real PostgreSQL behind its database engine.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
 
@@ -154,6 +155,17 @@ fn failures_are_classified_as_the_server_means_them() {
     let helped =
         OpenBao::new(settings(server.address()), &Variables::of([("HOME", home.path().to_str().unwrap())])).unwrap();
     assert_eq!(text(&helped, "secret/a#k"), "v");
+
+    // A token file that somebody renews.
+    let renewed = server.token(&["a-only"], "1h");
+    let file = home.path().join("token");
+    std::fs::write(&file, &renewed).unwrap();
+    let from_file = with_login(&server, Login::Token { file: Some(file.clone()) });
+    assert_eq!(text(&from_file, "secret/a#k"), "v");
+    server.api("POST", "auth/token/revoke", json!({"token": renewed}));
+    assert_eq!(failure(&from_file, "secret/a#k").kind, ErrorKind::Unauthenticated);
+    std::fs::write(&file, server.token(&["a-only"], "1h")).unwrap();
+    assert_eq!(text(&from_file, "secret/a#k"), "v");
 
     // Rate limit, then sealed, then gone.
     server.api("POST", "sys/quotas/config", json!({"enable_rate_limit_response_headers": true}));
@@ -326,6 +338,156 @@ fn sign_es256(private: &[u8], claims: &serde_json::Value) -> String {
     let text = format!("{head}.{}", B64.encode(claims.to_string().as_bytes()));
     let signature = key.sign(&random, text.as_bytes()).unwrap();
     format!("{text}.{}", B64.encode(signature.as_ref()))
+}
+
+/// An authority, and certificates that it signed for the server and for a client.
+fn certificates(folder: &std::path::Path) {
+    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+    let authority = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        write(name, params.self_signed(&key).unwrap().pem());
+        Issuer::new(params, key)
+    };
+    let issuer = authority("ca.pem");
+    authority("other.pem");
+    for (name, usage) in
+        [("server", ExtendedKeyUsagePurpose::ServerAuth), ("client", ExtendedKeyUsagePurpose::ClientAuth)]
+    {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "vault.test".to_owned()]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.extended_key_usages = vec![usage];
+        write(&format!("{name}.pem"), params.signed_by(&key, &issuer).unwrap().pem());
+        write(&format!("{name}-key.pem"), key.serialize_pem());
+    }
+}
+
+#[test]
+fn a_client_certificate_logs_in_over_tls_that_is_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let path = |name: &str| folder.path().join(name);
+    let port = servers::free_port();
+    let config = format!(
+        "listener \"tcp\" {{\n address = \"127.0.0.1:{port}\"\n tls_cert_file = \"{}\"\n tls_key_file = \"{}\"\n}}\n",
+        path("server.pem").display(),
+        path("server-key.pem").display()
+    );
+    std::fs::write(path("config.hcl"), config).unwrap();
+    let server = servers::OpenBao::start_with(&[&format!("-config={}", path("config.hcl").display())]);
+    server.api("POST", "secret/data/a", json!({"data": {"k": "v"}}));
+    server.api("PUT", "sys/policies/acl/reader", json!({"policy": "path \"secret/*\" { capabilities = [\"read\"] }"}));
+    server.api("POST", "sys/auth/cert", json!({"type": "cert"}));
+    let authority = std::fs::read_to_string(path("ca.pem")).unwrap();
+    server.api("POST", "auth/cert/certs/finops", json!({"certificate": authority, "token_policies": "reader"}));
+    let with = |authority: &str, certificate: Option<&str>| {
+        let mut settings = OpenBaoSettings {
+            login: Some(Login::Certificate { mount: None, name: Some("finops".into()) }),
+            ..settings(format!("https://127.0.0.1:{port}"))
+        };
+        settings.http.ca_file = Some(path(authority));
+        settings.http.client_certificate = certificate.map(|name| path(&format!("{name}.pem")));
+        settings.http.client_key = certificate.map(|name| path(&format!("{name}-key.pem")));
+        OpenBao::new(settings, &Variables::none()).unwrap()
+    };
+    assert_eq!(text(&with("ca.pem", Some("client")), "secret/a#k"), "v");
+    assert_eq!(failure(&with("ca.pem", None), "secret/a#k").kind, ErrorKind::Unauthenticated);
+    let untrusted = failure(&with("other.pem", Some("client")), "secret/a#k");
+    assert_eq!(untrusted.kind, ErrorKind::Configuration, "{untrusted}");
+    assert!(untrusted.why.contains("not trusted"), "{}", untrusted.why);
+    assert_eq!(failure(&with("none.pem", Some("client")), "secret/a#k").kind, ErrorKind::Configuration);
+
+    // Through the proxy that the environment names, to a name that only the proxy knows.
+    let proxy = connect_proxy(port);
+    let login = "user:pa55-of-proxy";
+    let behind = |proxy: &str| {
+        let mut settings = settings(format!("https://vault.test:{port}"));
+        settings.http.ca_file = Some(path("ca.pem"));
+        OpenBao::new(settings, &Variables::of([("https_proxy", proxy), ("BAO_TOKEN", server.root_token())])).unwrap()
+    };
+    assert_eq!(text(&behind(&format!("http://{login}@127.0.0.1:{}", proxy.port())), "secret/a#k"), "v");
+    let refused = failure(&behind(&format!("http://other:{login}@127.0.0.1:{}", proxy.port())), "secret/a#k");
+    assert_eq!(refused.kind, ErrorKind::Unreachable);
+    assert!(!format!("{refused:?}").contains("pa55"), "{refused:?}");
+}
+
+/// A proxy that lets one user connect to `vault.test`, wherever that is.
+fn connect_proxy(port: u16) -> servers::Stub {
+    use std::io::{Read, Write};
+    let basic = data_encoding::BASE64.encode(b"user:pa55-of-proxy");
+    servers::Stub::raw(move |mut client| {
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|count| count == 1) {
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+        let is_right = head.starts_with(&format!("connect vault.test:{port} http/1.1\r\n"));
+        if !is_right || !head.contains(&format!("proxy-authorization: basic {}", basic.to_ascii_lowercase())) {
+            return drop(client.write_all(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"));
+        }
+        let mut server = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").unwrap();
+        let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        std::thread::spawn(move || drop(std::io::copy(&mut from_client, &mut to_server)));
+        drop(std::io::copy(&mut server, &mut client));
+    })
+}
+
+#[test]
+fn a_pod_logs_in_by_its_service_account_with_a_stub_of_the_cluster() {
+    let server = servers::OpenBao::start();
+    let reviewer = jwt_of_a_pod("reviewer");
+    let pod = jwt_of_a_pod("finops");
+    let is_right = pod.clone();
+    let cluster = servers::Stub::start(move |request| {
+        assert_eq!(request.path, "/apis/authentication.k8s.io/v1/tokenreviews");
+        let is_known = request.json()["spec"]["token"] == is_right.as_str();
+        servers::Reply::json(
+            201,
+            &json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "status": {
+                "authenticated": is_known, "user": {"username": "system:serviceaccount:team:finops", "uid": "u"},
+            }}),
+        )
+    });
+    server.api("POST", "secret/data/a", json!({"data": {"k": "v"}}));
+    server.api("PUT", "sys/policies/acl/reader", json!({"policy": "path \"secret/*\" { capabilities = [\"read\"] }"}));
+    let certificates_folder = tempfile::tempdir().unwrap();
+    certificates(certificates_folder.path());
+    let authority = std::fs::read_to_string(certificates_folder.path().join("ca.pem")).unwrap();
+    server.api("POST", "sys/auth/kubernetes", json!({"type": "kubernetes"}));
+    server.api(
+        "POST",
+        "auth/kubernetes/config",
+        json!({
+            "kubernetes_host": cluster.address(), "token_reviewer_jwt": reviewer, "disable_local_ca_jwt": true, "kubernetes_ca_cert": authority,
+        }),
+    );
+    server.api("POST", "auth/kubernetes/role/finops", json!({
+        "bound_service_account_names": "finops", "bound_service_account_namespaces": "team", "token_policies": "reader",
+    }));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, &pod).unwrap();
+    let login = Login::Kubernetes { mount: None, role: "finops".into(), token_file: Some(file.clone()) };
+    assert_eq!(text(&with_login(&server, login.clone()), "secret/a#k"), "v");
+    std::fs::write(&file, jwt_of_a_pod("other")).unwrap();
+    assert_eq!(failure(&with_login(&server, login), "secret/a#k").kind, ErrorKind::Unauthenticated);
+}
+
+/// A token as a cluster would give it to this service account.
+fn jwt_of_a_pod(name: &str) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    let (private, _) = common_keys();
+    sign_es256(
+        &private,
+        &json!({
+            "iss": "https://cluster.test", "sub": format!("system:serviceaccount:team:{name}"), "aud": ["api"], "iat": now, "exp": now + 600,
+            "kubernetes.io": {"namespace": "team", "serviceaccount": {"name": name, "uid": "u"}},
+        }),
+    )
 }
 
 #[test]

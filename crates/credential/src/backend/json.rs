@@ -174,6 +174,34 @@ pub(crate) fn quote(out: &mut Zeroizing<Vec<u8>>, text: &str) {
     out.push(b'"');
 }
 
+/// A JSON object with one field set to a text; the others are written as they were.
+///
+/// # Errors
+/// Malformed, if there is something that is no object: setting a field would lose it.
+pub(crate) fn with_field(old: &[u8], field: &str, text: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let members = serde_json::from_slice::<&RawValue>(old)
+        .ok()
+        .and_then(members)
+        .ok_or_else(|| Fault::malformed("the secret is no JSON object, so that no field of it can be set"))?;
+    let mut out = Zeroizing::new(Vec::new());
+    reserve(&mut out, old.len() + 6 * (field.len() + text.len()) + 16);
+    out.push(b'{');
+    for (name, raw) in members.iter().filter(|(name, _)| name != field) {
+        quote(&mut out, name);
+        reserve(&mut out, raw.get().len() + 2);
+        out.push(b':');
+        out.extend_from_slice(raw.get().as_bytes());
+        out.push(b',');
+    }
+    quote(&mut out, field);
+    reserve(&mut out, 1);
+    out.push(b':');
+    quote(&mut out, text);
+    reserve(&mut out, 1);
+    out.push(b'}');
+    Ok(out)
+}
+
 /// Room for `more` bytes: where the buffer has to move, the old one is overwritten.
 pub(crate) fn reserve(buffer: &mut Zeroizing<Vec<u8>>, more: usize) {
     if buffer.capacity() - buffer.len() >= more {

@@ -24,8 +24,7 @@ impl OpenBao {
         Self::start_with(&[])
     }
 
-    /// Starts one with TLS on a certificate of its own; see [`OpenBao::folder`] for `ca.pem`. Only [`OpenBao::port`]
-    /// and the paths are of use then: [`OpenBao::api`] speaks plain HTTP on a second listener.
+    /// Starts one with further arguments, such as `-config=…` with a second listener.
     ///
     /// # Panics
     /// As [`OpenBao::start`].

@@ -40,7 +40,8 @@ impl Answer {
         let kind = self.header("content-type").unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_json = essence.ends_with("/json") || essence.ends_with("+json") || essence.contains("x-amz-json");
-        if is_json {
+        // Some services name no type, or a wrong one; an object is never a page.
+        if is_json || self.body.trim_ascii_start().first() == Some(&b'{') {
             return Ok(&self.body);
         }
         let named = if essence.is_empty() { "something without a type".to_owned() } else { clean(&essence, 60) };

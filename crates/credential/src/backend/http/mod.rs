@@ -63,6 +63,7 @@ pub(crate) enum Method {
     Get,
     Post,
     Put,
+    Patch,
 }
 
 impl Request {
@@ -121,6 +122,11 @@ impl Request {
     /// Sends JSON.
     pub(crate) fn json(self, body: Zeroizing<Vec<u8>>) -> Self {
         self.body("application/json", body)
+    }
+
+    /// The body as it will be sent.
+    pub(crate) fn body_bytes(&self) -> &[u8] {
+        self.body.as_ref().map_or(&[], |body| body.as_slice())
     }
 
     /// Sends form fields; values of `secret` fields are treated as credentials.
@@ -296,6 +302,7 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
         }
     }
 }

@@ -209,12 +209,18 @@ impl OpenBao {
     fn write_v2(&self, place: &Place, field: Option<&str>, text: &str) -> Result<Option<Metadata>, Fault> {
         let (old, mut version) = old_fields(self.read_v2(place, &VersionRequest::Current))?;
         if version == 0 {
-            // A deleted secret counts on.
-            version = self
-                .history(place)
-                .ok()
-                .and_then(|answer| Some(parse_history(&answer).ok()?.current_version))
-                .unwrap_or(0);
+            // A deleted secret counts on. If it is there by now, somebody else wrote it in the meantime.
+            match self.history(place) {
+                Ok(answer) => {
+                    let history = parse_history(&answer)?;
+                    version = history.current_version;
+                    if history.versions.get(&version.to_string()).is_some_and(|times| !times.is_gone()) {
+                        return Ok(None);
+                    }
+                }
+                Err(fault) if matches!(fault.kind, ErrorKind::NotFound | ErrorKind::Denied) => {}
+                Err(fault) => return Err(fault),
+            }
         }
         let fields = with_field(&old, field, text)?;
         let mut body = Zeroizing::new(Vec::new());
@@ -265,23 +271,7 @@ fn with_field(old: &[u8], field: Option<&str>, text: &str) -> Result<Zeroizing<V
             ));
         }
     };
-    let mut out = Zeroizing::new(Vec::new());
-    json::reserve(&mut out, old.len() + 6 * (field.len() + text.len()) + 16);
-    out.push(b'{');
-    for (name, raw) in members.iter().filter(|(name, _)| name != field) {
-        json::quote(&mut out, name);
-        json::reserve(&mut out, raw.get().len() + 2);
-        out.push(b':');
-        out.extend_from_slice(raw.get().as_bytes());
-        out.push(b',');
-    }
-    json::quote(&mut out, field);
-    json::reserve(&mut out, 2);
-    out.push(b':');
-    json::quote(&mut out, text);
-    json::reserve(&mut out, 1);
-    out.push(b'}');
-    Ok(out)
+    json::with_field(old, field, text)
 }
 
 /// The data of an answer, as the text it has there.

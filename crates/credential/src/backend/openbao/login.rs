@@ -1,6 +1,6 @@
 //! Logging in: the token of this backend, how it is got, kept alive and given back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -88,13 +88,12 @@ impl Session {
         Ok(token)
     }
 
-    /// Forgets a token that the server does not know any more. Whether another can be had.
-    pub(super) fn forget(&self, token: &Token) -> bool {
+    /// Forgets a token that the server does not know any more.
+    pub(super) fn forget(&self, token: &Token) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.token.as_ref().is_some_and(|current| current.text == token.text) {
             state.token = None;
         }
-        token.is_own
     }
 
     /// Extends the token; how long it is valid then. `None` for one without an end.
@@ -335,9 +334,4 @@ pub(crate) fn read_token(file: &Path) -> Result<Zeroizing<String>, Fault> {
         return Err(failed(format!("`{shown}` is empty")));
     }
     Ok(token)
-}
-
-/// The usual path of a service account's token.
-pub(crate) fn service_account() -> PathBuf {
-    PathBuf::from(SERVICE_ACCOUNT)
 }

@@ -34,7 +34,7 @@ use crate::SecretValue;
 
 pub use settings::{Engine, Login, OpenBaoSettings};
 
-pub(crate) use login::{read_token, service_account};
+pub(crate) use login::read_token;
 
 /// Its name.
 const NAME: &str = "openbao";
@@ -122,10 +122,13 @@ impl OpenBao {
         if !api::is_unknown_token(&answer) {
             return Ok(answer);
         }
-        if !self.session.forget(&token) {
+        // Logging in again gives another; so does a file that somebody renews.
+        self.session.forget(&token);
+        let other = self.session.token(&self.api)?;
+        if other.expose() == token.expose() {
             return Err(login::unknown_token());
         }
-        let answer = ask(&self.session.token(&self.api)?)?;
+        let answer = ask(&other)?;
         if api::is_unknown_token(&answer) { Err(login::unknown_token()) } else { Ok(answer) }
     }
 
