@@ -8,6 +8,7 @@ use std::{env, fs};
 mod rules {
     #![expect(dead_code, reason = "shared with the library, which uses the rest")]
     pub mod alphabet;
+    pub mod follow;
     pub mod format;
     pub mod kinds;
     pub mod shape;
@@ -20,7 +21,7 @@ fn main() {
     let directory = manifest.join("../../rules");
     println!("cargo:rerun-if-changed={}", directory.display());
     println!("cargo:rerun-if-changed=build.rs");
-    for shared in ["alphabet", "format", "kinds", "shape"] {
+    for shared in ["alphabet", "follow", "format", "kinds", "shape"] {
         println!("cargo:rerun-if-changed=src/rules/{shared}.rs");
     }
     let rules = match read_all(&directory) {
@@ -77,10 +78,17 @@ fn render(rules: &[ParsedRule]) -> String {
             let _ = writeln!(out, "static R{n}_{what}: [Cow<'static, str>; {}] = [{items}];", list.len());
         }
     }
+    rules.iter().enumerate().for_each(|(n, rule)| render_follow(&mut out, n, rule));
     let _ = writeln!(out, "pub(super) static RULES: [Rule; {}] = [", rules.len());
     rules.iter().enumerate().for_each(|(n, rule)| render_rule(&mut out, n, rule));
     out.push_str("];\n");
     out
+}
+
+/// What stands behind the keywords of a rule.
+fn render_follow(out: &mut String, n: usize, rule: &ParsedRule) {
+    let items: String = rule.follow.iter().map(|sets| format!("Cow::Borrowed(&{sets:?}), ")).collect();
+    let _ = writeln!(out, "static R{n}_FOLLOW: [Cow<'static, [[u64; 4]]>; {}] = [{items}];", rule.follow.len());
 }
 
 fn render_rule(out: &mut String, n: usize, rule: &ParsedRule) {
@@ -102,7 +110,7 @@ fn render_rule(out: &mut String, n: usize, rule: &ParsedRule) {
     ] {
         let _ = writeln!(out, "        {field}: Cow::Borrowed({text:?}),");
     }
-    for field in ["keywords", "references", "examples", "negatives"] {
+    for field in ["keywords", "references", "examples", "negatives", "follow"] {
         let _ = writeln!(out, "        {field}: Cow::Borrowed(&R{n}_{}),", field.to_ascii_uppercase());
     }
     let _ = writeln!(

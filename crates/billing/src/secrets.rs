@@ -93,6 +93,9 @@ impl Search<'_, '_> {
             commit: None,
             encoding,
             allowed: None,
+            authored: None,
+            committed: None,
+            reach: None,
         };
         // No inline allowance: a request has no comments, and nothing in it may excuse a secret.
         finding.status = FindingStatus::Open;

@@ -1,5 +1,6 @@
 //! The command line: one definition, from which parsing and help follow.
 
+mod audit;
 mod hook;
 
 use std::path::PathBuf;
@@ -7,6 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use custody_contract::{Environment, Severity};
 
+pub use audit::{
+    AuditCommand, AuditExport, AuditExportFormat, AuditFilter, AuditPlace, AuditPrune, AuditQuery, AuditQueryFormat,
+    AuditReason, AuditReportFormat, AuditVerify,
+};
 pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
 
 const AFTER_HELP: &str = "\
@@ -62,6 +67,9 @@ pub enum Command {
     /// Incident records.
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// The audit log: who asked for which credential, and what the answer was.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Detection rules.
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -159,6 +167,10 @@ pub struct Scan {
     /// With --history: also search every version of every file whole, and compare. Exit status 3 if anything differs.
     #[arg(long, requires = "history")]
     pub verify_delta: bool,
+    /// With --history: also hold every object to its id, as git fsck does, and take nothing over from an earlier run. Exit
+    /// status 3 if one was altered. About doubles the time.
+    #[arg(long, requires = "history")]
+    pub verify_objects: bool,
     /// Search what the commits since REV bring: those that HEAD reaches and REV does not. Changes that are not committed
     /// are not searched.
     #[arg(long, value_name = "REV", conflicts_with_all = ["history", "staged", "range", "no_ignore"])]

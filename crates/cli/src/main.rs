@@ -1,6 +1,7 @@
 //! `custody`: holds a repository to its contract about secrets.
 
 mod arguments;
+mod audit_log;
 mod cache;
 mod commands;
 mod context;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Severity;
+use crate::{Reach, Severity};
 
 /// A candidate that survived validation and filtering: one secret, wherever it stands.
 ///
@@ -40,6 +40,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The strongest way in which any of its places can be reached, where that is known.
+    pub fn reach(&self) -> Option<&Reach> {
+        self.occurrences.iter().filter_map(|occurrence| occurrence.reach.as_deref()).min_by_key(|reach| reach.from)
+    }
+
     /// Whether the finding blocks: open, and at least as severe as `threshold` (ROT-3).
     pub fn blocks(&self, threshold: Severity) -> bool {
         self.status == FindingStatus::Open && self.severity >= threshold
@@ -88,7 +93,7 @@ pub struct Occurrence {
     /// Object id of the blob, commit or tag, in history scans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// A commit that holds it, in history scans.
+    /// In history scans, the first commit that holds it there: none of its ancestors does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// How it was encoded where it stands, outermost first, such as `base64`; empty if plain.
@@ -97,6 +102,17 @@ pub struct Occurrence {
     /// The reason of an inline allowance at this place, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
+    /// When that commit was authored, as its author's clock had it; the commit names the author. RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub authored: Option<jiff::Timestamp>,
+    /// When that commit, or the tag that holds it, was made. RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub committed: Option<jiff::Timestamp>,
+    /// From where it can be reached, in scans of a whole history; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Arc<Reach>>,
 }
 
 impl fmt::Display for Occurrence {

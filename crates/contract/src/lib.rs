@@ -15,6 +15,7 @@ mod environment;
 mod evaluation;
 pub mod file;
 mod finding;
+mod reach;
 mod report;
 mod severity;
 mod tree;
@@ -31,6 +32,7 @@ pub use file::Contract;
 pub use finding::{
     Confidence, Finding, FindingStatus, Fingerprint, InvalidFingerprint, Occurrence, Reason, Redacted, Surface,
 };
+pub use reach::{Reach, ReachedFrom};
 pub use report::{ContractOrigin, Decision, EnvironmentSource, IncidentSummary, Report, ReportKind, Tool};
 pub use severity::{Severity, UnknownSeverity};
 pub use tree::{FileTree, MemoryTree};

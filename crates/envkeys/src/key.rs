@@ -295,7 +295,7 @@ mod tests {
             requires: Vec::new(),
             description: None,
             example: None,
-            locked: false,
+            ..KeyItem::default()
         }
     }
 

@@ -161,6 +161,9 @@ pub(crate) fn search_bytes(
                 commit: None,
                 encoding: Vec::new(),
                 allowed: None,
+                authored: None,
+                committed: None,
+                reach: None,
             };
             for (kind, (what, _)) in KINDS.iter().enumerate().filter(|(kind, _)| bits & (1 << kind) != 0) {
                 add(findings, &reference, kind, what, occurrence.clone());

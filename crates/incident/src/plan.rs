@@ -199,6 +199,9 @@ pub(crate) mod tests {
                     commit: None,
                     encoding: Vec::new(),
                     allowed: None,
+                    authored: None,
+                    committed: None,
+                    reach: None,
                 })
                 .collect(),
             status: FindingStatus::Open,

@@ -130,8 +130,9 @@ fn of_finding(finding: &Finding, report: &Report, options: &RenderOptions) -> An
         message.push_str(&format!(", here {}", wording::place(first)));
     }
     message.push('.');
-    if !finding.remedy.is_empty() {
-        message.push_str(&format!("\n{}", finding.remedy));
+    let remedy = wording::remedy(finding);
+    if !remedy.is_empty() {
+        message.push_str(&format!("\n{remedy}"));
     }
     if options.explain == Explain::Yes {
         for reason in &finding.confidence.reasons {
@@ -255,7 +256,7 @@ mod tests {
     #[test]
     fn a_blocked_check_annotates_the_most_severe_first() {
         insta::assert_snapshot!(shown(&sample::blocked()), @r#"
-        ::error file=fixtures/aws.json,line=1,col=5,endColumn=45,title=critical%3A AWS secret access key [aws-secret-access-key]::AK[redacted, 40 bytes], confidence 92, in 12 places, here fixtures/aws.json:1:5.%0ARevoke it at the provider, then remove it from every place below.%0Afingerprint fc57b9e8d1fbe83445143e06bddb89f7
+        ::error file=fixtures/aws.json,line=1,col=5,endColumn=45,title=critical%3A AWS secret access key [aws-secret-access-key]::AK[redacted, 40 bytes], confidence 92, in 12 places, here fixtures/aws.json:1:5.%0ARevoke it at the provider, then remove it from every place below. It is still in main, origin/x and 2 more: take it out there, then rewrite the history, for earlier commits keep it.%0Afingerprint fc57b9e8d1fbe83445143e06bddb89f7
         ::error file=billing/aws.json,line=4,col=15,title=CRED-3%3A unsupported auth mode::at /authMode%0Awhy: the adapter aws-billing supports read-only and nothing else%0Afix: set authMode to read-only, or leave it out
         ::error title=ENV-5c incomplete%3A No secrets in screenshots::1 of 1 files could not be read, so none is known to be clean
         ::error file=custody.toml,line=31,col=1,title=ROT-1%3A cred%3A//aws/production/readonly was last rotated 120 days ago%2C its window is 90 days::fix: rotate it and enter the day as last-rotation

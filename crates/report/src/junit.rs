@@ -196,8 +196,9 @@ fn finding_text(finding: &Finding) -> String {
     if finding.occurrences.len() > OCCURRENCES {
         body.push_str(&format!("  … and {} more\n", finding.occurrences.len() - OCCURRENCES));
     }
-    if !finding.remedy.is_empty() {
-        body.push_str(&format!("  fix: {}\n", finding.remedy));
+    let remedy = wording::remedy(finding);
+    if !remedy.is_empty() {
+        body.push_str(&format!("  fix: {remedy}\n"));
     }
     body
 }
@@ -290,7 +291,7 @@ mod tests {
           +50 matches the format
           -8 stands in a test
           at fixtures/aws.json:1:5 (fixtures)
-          at old name.env:2:5@cdcdcdcdcdcd (history, base64 in gzip)
+          at old name.env:2:5@cdcdcdcdcdcd (history, base64 in gzip, 2026-01-31, still in main, origin/x and 2 more)
           at fixtures/aws.json:3:5
           at fixtures/aws.json:4:5
           at fixtures/aws.json:5:5
@@ -301,7 +302,7 @@ mod tests {
           at fixtures/aws.json:10:5
           at fixtures/aws.json:11:5
           at fixtures/aws.json:12:5
-          fix: Revoke it at the provider, then remove it from every place below.
+          fix: Revoke it at the provider, then remove it from every place below. It is still in main, origin/x and 2 more: take it out there, then rewrite the history, for earlier commits keep it.
         </failure>
                 </testcase>
                 <testcase name="ENV-5c No secrets in screenshots" classname="custody.ENV">

@@ -153,8 +153,9 @@ fn findings(summary: &mut Summary, report: &Report, explain: Explain) {
             }
         }
         let status = prose(&wording::status(finding));
-        let status = match (&finding.status, finding.remedy.is_empty()) {
-            (FindingStatus::Open, false) => format!("{status}<br>{}", prose(&finding.remedy)),
+        let remedy = wording::remedy(finding);
+        let status = match (&finding.status, remedy.is_empty()) {
+            (FindingStatus::Open, false) => format!("{status}<br>{}", prose(&remedy)),
             _ => status,
         };
         vec![format!("{symbol} {}", finding.severity), what, places(finding), confidence, status]
@@ -333,7 +334,7 @@ pub(crate) mod tests {
 
         | Severity | Finding | Where | Confidence | Status and what to do |
         | --- | --- | --- | --- | --- |
-        | ❌ critical | AWS secret access key <code>aws-secret-access-key</code> [about](<https://docs.example.com/keys#rotate>)<br><code>AK\[redacted, 40 bytes\]</code> | <code>fixtures/aws.json:1:5</code> (fixtures)<br><code>old name.env:2:5@<!-- -->cdcdcdcdcdcd</code> (history, base64 in gzip)<br><code>fixtures/aws.json:3:5</code><br><code>fixtures/aws.json:4:5</code><br><code>fixtures/aws.json:5:5</code><br>… and 7 more | 92 | open<br>Revoke it at the provider, then remove it from every place below. |
+        | ❌ critical | AWS secret access key <code>aws-secret-access-key</code> [about](<https://docs.example.com/keys#rotate>)<br><code>AK\[redacted, 40 bytes\]</code> | <code>fixtures/aws.json:1:5</code> (fixtures)<br><code>old name.env:2:5@<!-- -->cdcdcdcdcdcd</code> (history, base64 in gzip, 2026-01-31, still in main, origin/x and 2 more)<br><code>fixtures/aws.json:3:5</code><br><code>fixtures/aws.json:4:5</code><br><code>fixtures/aws.json:5:5</code><br>… and 7 more | 92 | open<br>Revoke it at the provider, then remove it from every place below. It is still in main, origin/x and 2 more: take it out there, then rewrite the history, for earlier commits keep it. |
         | ⚠️ medium | Password in an assignment <code>generic-password</code><br><code>\[redacted, 40 bytes\]</code> | <code>src/config.ts:14:5</code> | 41 | open<br>Revoke it at the provider, then remove it from every place below. |
         | ➖ high | Slack token <code>slack-token</code> [about](<https://docs.example.com/keys#rotate>)<br><code>AK\[redacted, 40 bytes\]</code> | <code>src/config.ts:14:5</code> | 88 | in the baseline: revoked 2025-11-02 |
         | ➖ critical | GCP service account key <code>gcp-key</code> [about](<https://docs.example.com/keys#rotate>)<br><code>AK\[redacted, 40 bytes\]</code> | <code>src/config.ts:14:5</code> | 95 | waived by W-3 |

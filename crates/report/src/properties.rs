@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{Colour, Explain, Format, Links, RenderOptions, markdown, render, sample, sarif, table, text};
 
 /// Fields that hold no free text.
-const FIXED: [&str; 14] = [
+const FIXED: [&str; 17] = [
     "schema",
     "kind",
     "started",
@@ -25,6 +25,9 @@ const FIXED: [&str; 14] = [
     "fingerprint",
     "state",
     "surface",
+    "from",
+    "authored",
+    "committed",
     "level",
 ];
 

@@ -2,8 +2,8 @@
 
 use custody_contract::{
     ClauseVerdict, Confidence, ContractOrigin, Coverage, Decision, Diagnostic, Environment, EnvironmentSource,
-    Evidence, Finding, FindingStatus, Fingerprint, IncidentSummary, Occurrence, Place, Reason, Redacted, Report,
-    ReportKind, Severity, SkipReason, Surface, Tool, Verdict,
+    Evidence, Finding, FindingStatus, Fingerprint, IncidentSummary, Occurrence, Place, Reach, ReachedFrom, Reason,
+    Redacted, Report, ReportKind, Severity, SkipReason, Surface, Tool, Verdict,
 };
 
 /// Every sample.
@@ -247,6 +247,12 @@ fn findings() -> Vec<Finding> {
         object: Some("ab".repeat(20)),
         commit: Some("cd".repeat(20)),
         encoding: vec!["base64".to_owned(), "gzip".to_owned()],
+        authored: Some("2026-01-31T23:59:59Z".parse().expect("a timestamp")),
+        committed: Some("2026-02-01T08:00:00Z".parse().expect("a timestamp")),
+        reach: Some(
+            Reach { from: ReachedFrom::BranchTip, refs: vec!["main".to_owned(), "origin/x".to_owned()], branches: 4 }
+                .into(),
+        ),
         ..occurrence("old name.env", 2)
     };
     let mut mild = finding("generic-password", "Password in an assignment", Severity::Medium, 41, FindingStatus::Open);
@@ -304,6 +310,9 @@ fn occurrence(path: &str, line: u32) -> Occurrence {
         commit: None,
         encoding: Vec::new(),
         allowed: None,
+        authored: None,
+        committed: None,
+        reach: None,
     }
 }
 

@@ -249,7 +249,8 @@ pub(crate) fn status(finding: &Finding) -> String {
     }
 }
 
-/// What is to be said of an occurrence besides its place: `history, base64`; empty for plain text of a working tree.
+/// What is to be said of an occurrence besides its place: `history, base64, 2026-03-01, still in main`; empty for plain
+/// text of a working tree.
 pub(crate) fn occurrence_remarks(occurrence: &Occurrence) -> String {
     let mut remarks = Vec::new();
     if !matches!(occurrence.surface, Surface::WorkingTree | Surface::Stdin) {
@@ -258,10 +259,25 @@ pub(crate) fn occurrence_remarks(occurrence: &Occurrence) -> String {
     if !occurrence.encoding.is_empty() {
         remarks.push(text::safe(&occurrence.encoding.join(" in ")).into_owned());
     }
+    // The day is enough for a line; the JSON has the second.
+    if let Some(committed) = occurrence.authored.or(occurrence.committed) {
+        remarks.push(committed.strftime("%Y-%m-%d").to_string());
+    }
+    if let Some(reach) = &occurrence.reach {
+        remarks.push(text::safe(&reach.to_string()).into_owned());
+    }
     if let Some(reason) = &occurrence.allowed {
         remarks.push(format!("allowed: {}", text::safe(reason)));
     }
     remarks.join(", ")
+}
+
+/// What to do about a finding: what its rule says, and what follows from where its history is reached from. As the report
+/// has it: made safe by the format.
+pub(crate) fn remedy(finding: &Finding) -> String {
+    let reach = finding.reach().map(custody_contract::Reach::remedy).unwrap_or_default();
+    let separator = if finding.remedy.is_empty() || reach.is_empty() { "" } else { " " };
+    format!("{}{separator}{reach}", finding.remedy)
 }
 
 /// The place of an occurrence, safe to show: `src/a.env:3:12@1a2b3c4d5e6f`.

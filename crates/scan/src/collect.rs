@@ -76,6 +76,11 @@ impl Collector {
         }
     }
 
+    /// Every place in which something was found.
+    pub(crate) fn occurrences_mut(&mut self) -> impl Iterator<Item = &mut Occurrence> {
+        self.secrets.values_mut().flat_map(|secret| &mut secret.occurrences)
+    }
+
     /// How many secrets were found.
     pub fn len(&self) -> usize {
         self.secrets.len()
@@ -170,6 +175,9 @@ mod tests {
             commit: None,
             encoding: Vec::new(),
             allowed: allowed.map(str::to_owned),
+            authored: None,
+            committed: None,
+            reach: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod canary;
 mod command;
 mod fake;
 mod repository;
+pub mod servers;
 
 pub use canary::Canary;
 pub use command::{Run, custody};

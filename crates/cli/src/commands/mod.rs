@@ -1,5 +1,6 @@
 //! One file a subcommand; no logic beyond asking the crates and printing what they say.
 
+mod audit;
 mod baseline;
 mod billing;
 mod check;
@@ -30,6 +31,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Explain(explain) => explain::run(&explain),
         Command::Baseline(command) => baseline::run(&command),
         Command::Incident(command) => incident::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Rules(command) => rules::run(&command),
         Command::Contract(command) => contract::run(&command),
     }

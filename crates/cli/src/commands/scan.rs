@@ -92,6 +92,7 @@ fn search(arguments: &Scan, stdin: bool, scope: &Scope) -> Result<ScanOutcome, F
         HistorySource::new(&arguments.path)
             .cache(if arguments.no_cache { None } else { cache::directory() })
             .verify(arguments.verify_delta)
+            .verify_objects(arguments.verify_objects)
             .scan(engine, &options)
     } else if let Some(range) = range(arguments) {
         range.scan(engine, &options)

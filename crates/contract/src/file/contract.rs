@@ -1,12 +1,17 @@
 //! The contract in force: a repository's file over its profile.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 
 use crate::file::items::EnvironmentTable;
 use crate::file::layer::{CODE, locate};
 use crate::file::merge::Merge;
 use crate::file::profile::{PROFILES, whole_profile};
-use crate::file::{Adapter, ContractFile, CredentialItem, Enforcement, GlobSet, KeyItem, SurfaceSection, Waiver};
+use crate::file::{
+    Adapter, BackendItem, ContractFile, CredentialItem, Enforcement, GlobSet, KeyItem, RunSection, SurfaceSection,
+    Waiver,
+};
 use crate::{ClauseId, Diagnostic, Environment, Severity, Surface};
 
 /// The contract in force: a repository's `custody.toml` over a built-in profile, with nothing left open.
@@ -20,6 +25,10 @@ pub struct Contract {
     pub environments: EnvironmentTable,
     /// Environment keys, the profile's first.
     pub keys: Vec<KeyItem>,
+    /// Where secret material lives, by the repository's names.
+    pub backends: BTreeMap<String, BackendItem>,
+    /// What `custody run` does.
+    pub run: RunSection,
     /// Where the named surfaces lie, and what is excluded.
     pub surfaces: SurfaceSection,
     /// Path of the baseline.
@@ -114,8 +123,11 @@ impl Contract {
         merge.check_waivers(&base);
         merge.check_credentials(&file.credentials);
         merge.check_exclusions(&file.surfaces.exclusions);
+        merge.check_backends(&file.backends);
         let clauses = merge.clauses(&base.clauses, &file.clauses);
-        let keys = merge.keys(base.keys, &file.keys);
+        let mut keys = merge.keys(base.keys, &file.keys);
+        keys.iter_mut().for_each(|key| key.secret |= key.from.is_some());
+        merge.check_feeds(&keys, &file.keys);
         let block_at = merge.block_at(base.release.block_at, file.release.block_at);
         let credential_ref_required = merge.credential_ref_required(
             base.billing.credential_ref_required.unwrap_or_default(),
@@ -127,6 +139,8 @@ impl Contract {
             default_environment: file.default_environment.or(base.default_environment),
             environments: merge.environments(base.environments, &file.environments),
             keys,
+            backends: base.backends.into_iter().chain(file.backends.clone()).collect(),
+            run: file.run.clone(),
             surfaces: merge.surfaces(base.surfaces, &file.surfaces),
             baseline: merge.path(&["scan", "baseline"], file.scan.baseline.as_deref(), Self::DEFAULT_BASELINE),
             rule_files: merge.union(&base.scan.rules, &file.scan.rules),
@@ -174,6 +188,11 @@ impl Contract {
     /// The waivers that count on `today`.
     pub fn valid_waivers(&self, today: Date) -> impl Iterator<Item = &Waiver> {
         self.waivers.iter().filter(move |w| w.is_valid_on(today))
+    }
+
+    /// The registry's entry of a credential.
+    pub fn credential(&self, reference: &crate::CredentialRef) -> Option<&CredentialItem> {
+        self.credentials.iter().find(|c| c.reference == *reference)
     }
 
     /// An adapter by id.

@@ -1,9 +1,11 @@
 //! What a contract file says, item by item, as written.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::file::{AdapterId, Day, GlobSet, Window};
+use crate::file::{AdapterId, BackendItem, Day, Delivery, Feed, GlobSet, Placement, RunSection, Window};
 use crate::{ClauseId, CredentialRef, Environment, Fingerprint, Severity};
 
 /// A contract file: a repository's `custody.toml`, or a built-in profile.
@@ -24,6 +26,12 @@ pub struct ContractFile {
     /// Environment keys (ENV-1, ENV-2).
     #[serde(default, rename = "key")]
     pub keys: Vec<KeyItem>,
+    /// Where secret material lives, under names of the repository's own.
+    #[serde(default)]
+    pub backends: BTreeMap<String, BackendItem>,
+    /// What `custody run` does.
+    #[serde(default)]
+    pub run: RunSection,
     /// What is looked at, and where it lies.
     #[serde(default)]
     pub surfaces: SurfaceSection,
@@ -91,6 +99,8 @@ pub struct EnvironmentItem {
     /// Compose files, Kubernetes manifests and workflows that set this environment's keys.
     #[serde(default)]
     pub deployments: GlobSet,
+    /// Where credentials resolve that name no backend; the embedded store by default.
+    pub backend: Option<String>,
 }
 
 /// One environment key.
@@ -113,6 +123,15 @@ pub struct KeyItem {
     /// Whether the value is secret material: then templates leave it empty and it is injected at run time.
     #[serde(default)]
     pub secret: bool,
+    /// Where its value comes from when `custody run` starts a process: a `cred://` reference, or a key that holds one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Feed>,
+    /// Which field of the secret it is, where the secret has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// How the value reaches the process: as variable (`env`), as file or as file descriptor (`fd`).
+    #[serde(default, rename = "as")]
+    pub delivery: Delivery,
     /// Names of other keys that must be set where this one is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
@@ -314,8 +333,16 @@ pub struct CredentialItem {
     /// The environments that can reach it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environments: Vec<Environment>,
-    /// Where its secret material lives.
+    /// Where its secret material lives: a name of `[backends]`, or a kind that needs no settings.
     pub backend: Option<String>,
+    /// Where it lies there, in the backend's own notation, with an optional `#field`; by default the reference's path.
+    pub location: Option<String>,
+    /// Where it lies in `local` instead.
+    pub local: Option<Placement>,
+    /// Where it lies in `stage` instead.
+    pub stage: Option<Placement>,
+    /// Where it lies in `prod` instead.
+    pub prod: Option<Placement>,
 }
 
 /// A time-limited decision that a finding or clause does not block.

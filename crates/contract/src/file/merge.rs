@@ -24,7 +24,13 @@ pub(super) struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    fn problem(&mut self, path: &[&str], what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) {
+    pub(super) fn problem(
+        &mut self,
+        path: &[&str],
+        what: impl Into<String>,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
         let place = locate(self.text, self.name, path);
         self.problems.push(Diagnostic::error(CODE, what).at(place).why(why).fix(fix));
     }
@@ -242,6 +248,7 @@ impl Merge<'_> {
             if !item.templates.is_empty() {
                 current.templates = item.templates.clone();
             }
+            current.backend = item.backend.clone().or(current.backend.take());
             if !item.deployments.is_empty() {
                 current.deployments = item.deployments.clone();
             }

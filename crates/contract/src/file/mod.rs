@@ -6,10 +6,12 @@
 //! Neither does I/O: the caller hands over text and a name for it.
 
 mod contract;
+mod credentials;
 mod globs;
 mod items;
 mod layer;
 mod merge;
+mod merge_credentials;
 mod profile;
 mod scalar;
 mod schema;
@@ -18,6 +20,10 @@ mod schema;
 mod tests;
 
 pub use contract::{Clause, Contract};
+pub use credentials::{
+    BackendItem, Delivery, Feed, InvalidSource, InvalidTimeLimit, OnRotation, Placement, RunMode, RunSection, Source,
+    TimeLimit,
+};
 pub use globs::{GlobSet, InvalidGlob};
 pub use items::{
     Adapter, BillingSection, ClauseItem, ContractFile, CredentialItem, Enforcement, EnvironmentItem, EnvironmentTable,

@@ -39,6 +39,8 @@ fn over(own: ContractFile, parent: ContractFile) -> ContractFile {
         contract: own.contract,
         default_environment: own.default_environment.or(parent.default_environment),
         environments: environments(own.environments, parent.environments),
+        backends: parent.backends.into_iter().chain(own.backends).collect(),
+        run: own.run,
         keys: replaced(parent.keys, own.keys, |key: &KeyItem| key.name.clone()),
         surfaces: SurfaceSection {
             fixtures: union(&parent.surfaces.fixtures, &own.surfaces.fixtures),

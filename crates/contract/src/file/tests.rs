@@ -188,3 +188,75 @@ fn the_shipped_schema_is_current() {
     let shipped = std::fs::read_to_string(path).expect("the schema is shipped");
     assert!(shipped == current, "schemas/custody.schema.json is stale: CUSTODY_UPDATE_SCHEMAS=1 cargo test schema");
 }
+
+#[test]
+fn backends_and_placements_are_read_per_environment() {
+    let text = r#"
+        [backends.vault]
+        kind = "openbao"
+        timeout = "5s"
+        attempts = 4
+        address = "https://bao.example.com:8200"
+        token = "cred://openbao/login/token"
+        [environments.prod]
+        backend = "vault"
+        [[credential]]
+        reference = "cred://aws/p/ro"
+        backend = "vault"
+        location = "kv/aws#key"
+        local = { backend = "embedded" }
+        stage = { location = "kv/stage#key" }
+    "#;
+    let contract = load(text).expect("valid");
+    let vault = &contract.backends["vault"];
+    assert_eq!((vault.kind.as_str(), vault.attempts, vault.settings.len()), ("openbao", Some(4), 2));
+    assert_eq!(vault.timeout, Some(TimeLimit(std::time::Duration::from_secs(5))));
+    assert_eq!(contract.environments.prod.as_ref().and_then(|e| e.backend.as_deref()), Some("vault"));
+    let placed = |environment| {
+        let placement = contract.credentials[0].placement(environment);
+        (placement.backend.unwrap_or_default(), placement.location)
+    };
+    assert_eq!(placed(Environment::Prod), ("vault".into(), Some("kv/aws#key".into())));
+    assert_eq!(placed(Environment::Stage), ("vault".into(), Some("kv/stage#key".into())));
+    assert_eq!(placed(Environment::Local), ("embedded".into(), None), "a location goes with its backend");
+}
+
+#[test]
+fn a_backends_login_is_never_a_raw_value() {
+    for setting in ["token", "client_secret", "Password", "passphrase"] {
+        let text = format!("[backends.vault]\nkind = \"openbao\"\n{setting} = \"swordfish\"\n");
+        let problem = problem(&text);
+        assert_eq!(problem.place.as_ref().map(|p| p.line), Some(3), "{setting}");
+        assert!(!format!("{problem:?}").contains("swordfish"));
+    }
+    assert!(load("[backends.Vault]\nkind = \"openbao\"\n").is_err());
+    assert!(load("[backends.vault]\nkind = \"openbao\"\nattempts = 0\n").is_err());
+    assert!(load("[backends.vault]\nkind = \"openbao\"\ntimeout = \"2h\"\n").is_err());
+}
+
+#[test]
+fn a_key_is_fed_by_a_reference_or_by_a_key_that_holds_one() {
+    let text = "[[key]]\nname = \"AWS_SECRET_ACCESS_KEY\"\nfrom = \"FICECAL_AWS_CREDENTIAL_REF\"\nfield = \"secret\"\nas = \"file\"\n";
+    let contract = load(text).expect("valid");
+    let key = contract.keys.iter().find(|k| k.name == "AWS_SECRET_ACCESS_KEY").expect("declared");
+    assert!(key.secret, "what is fed is secret");
+    assert_eq!((key.delivery, key.field.as_deref()), (Delivery::File, Some("secret")));
+    assert_eq!(
+        key.from.as_ref().and_then(|f| f.source(Environment::Prod)),
+        Some(&Source::Key("FICECAL_AWS_CREDENTIAL_REF".into()))
+    );
+    for (line, needle) in [
+        ("from = \"FICECAL_AWS_CREDENTAL_REF\"", "did you mean FICECAL_AWS_CREDENTIAL_REF?"),
+        ("from = \"NODE_ENV\"", "give key NODE_ENV type"),
+        ("from = \"swordfish fish\"", "see docs"),
+        ("from = \"cred://aws/ro\"", "see docs"),
+        ("from = { qa = \"cred://aws/p/ro\" }", "see docs"),
+        ("field = \"x\"", "add from"),
+        ("type = \"credential-ref\"\nfrom = \"cred://aws/p/ro\"", "declare the key that gets"),
+        ("example = \"x\"\nfrom = \"cred://aws/p/ro\"", "remove the example"),
+    ] {
+        let problem = problem(&format!("[[key]]\nname = \"A\"\n{line}\n"));
+        assert!(problem.fix.contains(needle), "{line}: {problem:?}");
+        assert!(!format!("{problem:?}").contains("swordfish"));
+    }
+}

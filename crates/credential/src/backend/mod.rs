@@ -1,6 +1,21 @@
 //! The port to secret managers: one trait, one file a backend.
 
+mod age_files;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+pub mod embedded;
+pub mod environment;
 mod error;
+pub mod exec;
+mod fault;
+mod field;
+pub mod file;
+pub mod http;
+pub(crate) mod json;
+pub(crate) mod location;
+pub mod openbao;
+pub(crate) mod parallel;
+mod variables;
 
 use std::time::Duration;
 
@@ -10,6 +25,9 @@ use jiff::Timestamp;
 use crate::SecretValue;
 
 pub use error::{BackendError, ErrorKind};
+pub use fault::Fault;
+pub use field::{FieldError, select_field, split_location};
+pub use variables::Variables;
 
 /// Which version of a secret is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -89,6 +107,12 @@ pub trait Backend: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Where a reference lies for which the contract names no location, in the notation of [`ReadRequest::location`]
+    /// and without the prefix of the settings: by default the reference's path, `provider/scope…/access`.
+    fn default_location(&self, reference: &CredentialRef) -> String {
+        reference.as_str()[CredentialRef::SCHEME.len()..].to_owned()
+    }
+
     /// Reads secrets: one answer for each request, in their order.
     ///
     /// Each answer stands for itself: that one secret is missing says nothing of the others.
@@ -109,6 +133,33 @@ pub trait Backend: Send + Sync {
     fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
         let _ = value;
         Err(BackendError::unsupported(self.name(), &request.reference, "write"))
+    }
+
+    /// Extends a lease; the answer is the lease as it is then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where nothing is leased; [`ErrorKind::NotFound`] where it has ended.
+    fn renew(&self, reference: &CredentialRef, lease: &Lease) -> Result<Lease, BackendError> {
+        let _ = lease;
+        Err(BackendError::unsupported(self.name(), reference, "extend a lease"))
+    }
+
+    /// Ends a lease before its time: the credential stops working.
+    ///
+    /// # Errors
+    /// As for [`Backend::renew`]; a lease that has ended already is no error.
+    fn revoke(&self, reference: &CredentialRef, lease: &Lease) -> Result<(), BackendError> {
+        let _ = lease;
+        Err(BackendError::unsupported(self.name(), reference, "end a lease"))
+    }
+
+    /// Gives back what the backend took for itself, such as the token of its login and the leases under it. Called once,
+    /// when nothing that was resolved is used any more.
+    ///
+    /// # Errors
+    /// As for reading; what is left then ends by its own time.
+    fn end(&self) -> Result<(), BackendError> {
+        Ok(())
     }
 
     /// The locations below a prefix, in the notation of [`ReadRequest::location`].

@@ -27,6 +27,15 @@ pub(super) fn of_occurrence(occurrence: &Occurrence, root: Option<&Path>) -> Val
             properties[name] = json!(text::safe(value));
         }
     }
+    for (name, time) in [("authored", occurrence.authored), ("committed", occurrence.committed)] {
+        if let Some(time) = time {
+            properties[name] = json!(time.to_string());
+        }
+    }
+    if let Some(reach) = &occurrence.reach {
+        properties["reach"] = json!(reach.from);
+        properties["reachedFrom"] = reach.refs.iter().map(|name| text::safe(name)).collect();
+    }
     if !occurrence.encoding.is_empty() {
         properties["encoding"] = occurrence.encoding.iter().map(|e| text::safe(e)).collect();
     }

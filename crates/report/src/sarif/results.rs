@@ -114,8 +114,9 @@ impl Results<'_> {
         if finding.occurrences.len() > LOCATIONS {
             message.push_str(&format!(" The first {LOCATIONS} places are listed."));
         }
-        if !finding.remedy.is_empty() {
-            message.push_str(&format!(" {}", text::safe(&finding.remedy)));
+        let remedy = wording::remedy(finding);
+        if !remedy.is_empty() {
+            message.push_str(&format!(" {}", text::safe(&remedy)));
         }
         let reasons: Vec<_> = finding
             .confidence
@@ -144,6 +145,9 @@ impl Results<'_> {
         });
         if let Some(commit) = first_commit {
             result["properties"]["commit"] = json!(text::safe(commit));
+        }
+        if let Some(reach) = finding.reach() {
+            result["properties"]["reach"] = json!(reach.from);
         }
         result
     }

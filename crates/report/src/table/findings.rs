@@ -81,8 +81,9 @@ fn details(page: &mut Page, finding: &Finding) {
     if settled && page.explain == Explain::No {
         return;
     }
-    if !finding.remedy.is_empty() {
-        page.hang(&line("fix"), text::safe_lines(&finding.remedy).trim_end_matches('\n'), PLAIN);
+    let remedy = wording::remedy(finding);
+    if !remedy.is_empty() {
+        page.hang(&line("fix"), text::safe_lines(&remedy).trim_end_matches('\n'), PLAIN);
     }
     for reference in &finding.references {
         page.reference(&line("see"), reference);

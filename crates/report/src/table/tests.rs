@@ -56,7 +56,7 @@ fn a_blocked_check_reads_well_at_80_columns() {
         secret       AK[redacted, 40 bytes]
         fingerprint  fc57b9e8d1fbe83445143e06bddb89f7
         at           fixtures/aws.json:1:5  fixtures
-                     old name.env:2:5@cdcdcdcdcdcd  history, base64 in gzip
+                     old name.env:2:5@cdcdcdcdcdcd  history, base64 in gzip, 2026-01-31, still in main, origin/x and 2 more
                      fixtures/aws.json:3:5
                      fixtures/aws.json:4:5
                      fixtures/aws.json:5:5
@@ -68,7 +68,8 @@ fn a_blocked_check_reads_well_at_80_columns() {
                      … and 2 more
         status       open
         fix          Revoke it at the provider, then remove it from every place
-                     below.
+                     below. It is still in main, origin/x and 2 more: take it out
+                     there, then rewrite the history, for earlier commits keep it.
         see          https://docs.example.com/keys#rotate
 
       ! medium    Password in an assignment [generic-password], confidence 41
@@ -257,7 +258,7 @@ fn a_scan_explains_its_findings_when_asked() {
         secret       AK[redacted, 40 bytes]
         fingerprint  fc57b9e8d1fbe83445143e06bddb89f7
         at           fixtures/aws.json:1:5  fixtures
-                     old name.env:2:5@cdcdcdcdcdcd  history, base64 in gzip
+                     old name.env:2:5@cdcdcdcdcdcd  history, base64 in gzip, 2026-01-31, still in main, origin/x and 2 more
                      fixtures/aws.json:3:5
                      fixtures/aws.json:4:5
                      fixtures/aws.json:5:5
@@ -269,7 +270,8 @@ fn a_scan_explains_its_findings_when_asked() {
                      … and 2 more
         status       open
         fix          Revoke it at the provider, then remove it from every place
-                     below.
+                     below. It is still in main, origin/x and 2 more: take it out
+                     there, then rewrite the history, for earlier commits keep it.
         see          https://docs.example.com/keys#rotate
         why          +50  matches the format
                      -8   stands in a test

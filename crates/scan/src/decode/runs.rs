@@ -222,13 +222,36 @@ fn decode64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Whether the first characters of a base64 run decode to text: cheap, and false for nearly all names and paths.
 fn starts_as_text(run: &[u8]) -> bool {
-    let mut buffer = Zeroizing::new([0u8; 18]);
     let length = (run.len().min(24)) / 4 * 4;
     let head = &run[..length];
+    if length >= 20 && !may_start_as_text(head) {
+        return false;
+    }
+    let mut buffer = Zeroizing::new([0u8; 18]);
     let out = &mut buffer[..length / 4 * 3];
     let url = head.iter().any(|b| matches!(b, b'-' | b'_'));
     let encoding = if url { BASE64URL_NOPAD } else { BASE64_NOPAD };
     encoding.decode_mut(head, out).is_ok() && (out.iter().all(|&b| is_printable(b)) || is_wide(out))
+}
+
+/// Whether at least 20 characters could decode to ASCII or to UTF-16, told without decoding them.
+fn may_start_as_text(head: &[u8]) -> bool {
+    /// For a character's place in its group of four, whether the bits stand so that the bytes that it is part of may be
+    /// ASCII: bytes begin at the first, third and fifth bit of the first, second and third character.
+    const FITS: [u8; 256] = {
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let mut fits = [0b1000; 256];
+        let mut value = 0;
+        while value < alphabet.len() {
+            fits[alphabet[value] as usize] |=
+                (value & 0b10_0000 == 0) as u8 | ((value & 0b1000 == 0) as u8) << 1 | ((value & 0b10 == 0) as u8) << 2;
+            value += 1;
+        }
+        fits
+    };
+    let fits = |group: &[u8; 4]| (0..3).all(|place| FITS[usize::from(group[place])] >> place & 1 != 0);
+    // Among the zeros of UTF-16, of which these are half the bytes, some begin or end a group: `A`.
+    head.as_chunks::<4>().0.iter().all(fits) || head.contains(&b'A')
 }
 
 fn is_wide(bytes: &[u8]) -> bool {

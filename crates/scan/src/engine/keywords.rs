@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::confidence;
 use super::gate;
+use crate::rules::follow::{ByteSet, WINDOW, has};
 use crate::rules::{Rule, RuleIndex, RuleSet};
 
-/// How much of a keyword the prefilter compares; the rest is compared before its rules are tried.
-pub(super) const HEAD: usize = 8;
+/// How much of a keyword the prefilter compares, with what must stand behind it; the rest is compared before its rules
+/// are tried.
+pub(super) const HEAD: usize = WINDOW;
 
 /// What the prefilter looks for: the head of one or more keywords.
 pub(super) struct Keyword {
@@ -15,8 +17,25 @@ pub(super) struct Keyword {
     pub(super) head: Box<[u8]>,
     /// The spellings of the head that count, if others do not.
     pub(super) spellings: Option<Box<[Box<[u8]>]>>,
+    /// What must stand behind the head; with it at most [`HEAD`] bytes.
+    pub(super) follow: Box<[ByteSet]>,
     pub(super) wanted: Box<[Wanted]>,
     pub(super) scope: Scope,
+}
+
+impl Keyword {
+    /// How many bytes decide whether it is hit.
+    pub(super) fn span(&self) -> usize {
+        self.head.len() + self.follow.len()
+    }
+
+    /// Whether the text, which is as long as it needs, is a hit.
+    pub(super) fn is(&self, text: &[u8]) -> bool {
+        let (head, behind) = text.split_at(self.head.len());
+        behind.iter().zip(&self.follow).all(|(&byte, set)| has(set, byte))
+            && head.eq_ignore_ascii_case(&self.head)
+            && self.spellings.as_ref().is_none_or(|all| all.iter().any(|spelling| **spelling == *head))
+    }
 }
 
 /// A rule that has a keyword.
@@ -74,28 +93,38 @@ pub(super) fn window(rule: &Rule) -> (usize, usize) {
 
 /// All keywords of the rules, in order of their heads.
 pub(super) fn keywords(rules: &RuleSet) -> Vec<Keyword> {
-    let mut heads: BTreeMap<Box<[u8]>, Vec<(Wanted, Scope)>> = BTreeMap::new();
+    let mut heads: BTreeMap<Box<[u8]>, Vec<(Wanted, Scope, Vec<ByteSet>)>> = BTreeMap::new();
     for (index, rule) in (0..).map(RuleIndex).zip(rules.iter()) {
-        for keyword in rule.keywords.iter() {
+        for (keyword, follow) in rule.keywords.iter().zip(rule.follow.iter()) {
             let lower = keyword.to_ascii_lowercase().into_bytes();
-            let head = lower[..lower.len().min(HEAD)].into();
+            let head: Box<[u8]> = lower[..lower.len().min(HEAD)].into();
             let exact = rule.shape.exact;
+            let follow = follow[..follow.len().min(HEAD - head.len())].to_vec();
             let text = if exact { keyword.as_bytes().into() } else { lower.into() };
-            heads.entry(head).or_default().push((Wanted { rule: index, text, exact }, Scope::of(rule, keyword)));
+            heads.entry(head).or_default().push((
+                Wanted { rule: index, text, exact },
+                Scope::of(rule, keyword),
+                follow,
+            ));
         }
     }
     heads.into_iter().map(|(head, wanted)| keyword(head, wanted)).collect()
 }
 
-fn keyword(head: Box<[u8]>, wanted: Vec<(Wanted, Scope)>) -> Keyword {
+fn keyword(head: Box<[u8]>, wanted: Vec<(Wanted, Scope, Vec<ByteSet>)>) -> Keyword {
     let none = Scope { before: 0, after: 0, line: false };
-    let scope = wanted.iter().fold(none, |union, (_, scope)| union.union(*scope));
-    let wanted: Box<[Wanted]> = wanted.into_iter().map(|(wanted, _)| wanted).collect();
+    let scope = wanted.iter().fold(none, |union, (_, scope, _)| union.union(*scope));
+    let length = wanted.iter().map(|(_, _, follow)| follow.len()).min().unwrap_or(0);
+    let mut follow = vec![[0; 4]; length];
+    for (_, _, sets) in &wanted {
+        follow.iter_mut().zip(sets).for_each(|(all, set)| (0..4).for_each(|word| all[word] |= set[word]));
+    }
+    let wanted: Box<[Wanted]> = wanted.into_iter().map(|(wanted, ..)| wanted).collect();
     let spellings = wanted.iter().all(|w| w.exact).then(|| {
         let mut spellings: Vec<Box<[u8]>> = wanted.iter().map(|w| w.text[..head.len()].into()).collect();
         spellings.sort_unstable();
         spellings.dedup();
         spellings.into()
     });
-    Keyword { head, spellings, wanted, scope }
+    Keyword { head, spellings, follow: follow.into(), wanted, scope }
 }

@@ -1,17 +1,19 @@
-//! Where the objects stand in which something was found: their paths, and for each path the oldest commit that has it.
+//! Where the objects stand in which something was found: their paths, for each path the oldest commit that has it, and
+//! all that follow no other; and which tips have it.
 //!
 //! Nothing of this is known while objects are searched, and it is not worth knowing for most. So it is found out
 //! afterwards, from the [`links`](super::links) between trees: what cannot lead to the objects in question is dropped,
-//! and the rest is walked from the commits, oldest first.
+//! and of the rest each commit is held beside its parents, oldest first.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use foldhash::fast::RandomState;
 
 use super::facts::Standing;
 use super::links::{Entry, Links, reaching};
 use super::objects::{Marks, ObjectIndex, Store};
+use super::reach::{Place, ROOT, below};
 use super::visit::CommitRecord;
 
 /// How many paths are given for one object.
@@ -21,150 +23,282 @@ pub(super) const MAX_PATHS: usize = 20;
 /// without end leaves some objects without a path.
 const MAX_STEPS: usize = 20_000_000;
 
+/// How deep directories are followed, as by git itself.
+const MAX_DEPTH: usize = 2_048;
+
 /// The names that stand in trees: as they may be shown, and for each thread's links the numbers by which they are known
 /// here.
+#[derive(Default)]
 pub(super) struct Names {
     pub(super) numbers: Vec<Vec<u32>>,
     pub(super) shown: Vec<String>,
+    /// Names that are not shown as they are.
+    pub(super) hidden: HashMap<u32, Box<[u8]>>,
 }
 
-/// Commits, none before one of its parents, the oldest first otherwise.
-pub(super) fn in_order(commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
+impl Names {
+    fn raw(&self, number: u32) -> &[u8] {
+        match self.hidden.get(&number) {
+            Some(name) => name,
+            None => self.shown[number as usize].as_bytes(),
+        }
+    }
+}
+
+/// Where objects stand.
+#[derive(Default)]
+pub(super) struct Attributed {
+    pub(super) standings: HashMap<ObjectIndex, Vec<Standing>>,
+    /// Each object and path, with the commits that brought it.
+    pub(super) places: Vec<(Place, Vec<ObjectIndex>)>,
+    /// For each tip that was asked for, its places.
+    pub(super) tips: Vec<Vec<u32>>,
+    /// Whether all was followed to its end.
+    pub(super) is_whole: bool,
+}
+
+/// Commits with their ages, in the order of these; so none stands before one of its parents.
+pub(super) fn in_order(mut commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
     let places: HashMap<ObjectIndex, usize, RandomState> =
         commits.iter().enumerate().map(|(at, commit)| (commit.commit, at)).collect();
     let mut waits = vec![0usize; commits.len()];
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); commits.len()];
-    for (at, commit) in commits.iter().enumerate() {
+    for (at, commit) in commits.iter_mut().enumerate() {
+        commit.age = age(commit.time, None);
         for parent in commit.parents.iter().filter_map(|parent| places.get(parent)) {
             children[*parent].push(at);
             waits[at] += 1;
         }
     }
-    let ready = |at: usize| Reverse((commits[at].time, commits[at].commit, at));
-    let mut open: BinaryHeap<_> = (0..commits.len()).filter(|&at| waits[at] == 0).map(ready).collect();
-    let mut order = Vec::with_capacity(commits.len());
-    while let Some(Reverse((_, _, at))) = open.pop() {
-        order.push(at);
+    let mut open: Vec<usize> = (0..commits.len()).filter(|&at| waits[at] == 0).collect();
+    while let Some(at) = open.pop() {
         for &child in &children[at] {
+            commits[child].age = commits[child].age.max(age(0, Some(commits[at].age)));
             waits[child] -= 1;
             if waits[child] == 0 {
-                open.push(ready(child));
+                open.push(child);
             }
         }
     }
-    let mut commits: Vec<Option<CommitRecord>> = commits.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|at| commits[at].take()).collect()
+    commits.sort_unstable_by_key(|commit| (commit.age, commit.commit));
+    commits
+}
+
+/// The age of a commit of that time, the oldest of whose parents is so old.
+pub(super) fn age(time: i64, parents: Option<u32>) -> u32 {
+    let own = u32::try_from(time.max(0)).unwrap_or(u32::MAX);
+    parents.map_or(own, |parents| own.max(parents.saturating_add(1)))
 }
 
 /// Adds to what is known of an object's standings: of one path, the oldest commit counts.
 pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
     for standing in new {
-        let age = |standing: &Standing| (standing.time, standing.commit.clone());
+        let age = |standing: &Standing| (standing.age, standing.commit.clone());
         match known.iter_mut().find(|known| known.path == standing.path) {
             Some(known) if age(known) <= age(standing) => {}
             Some(known) => *known = standing.clone(),
             None => known.push(standing.clone()),
         }
     }
-    known.sort_by(|a, b| (a.time, &a.commit).cmp(&(b.time, &b.commit)));
+    known.sort_by(|a, b| (a.age, &a.commit).cmp(&(b.age, &b.commit)));
     known.truncate(MAX_PATHS);
 }
 
-/// Finds out where the `wanted` objects stand.
+/// Finds out where the `wanted` objects stand by these commits, which are in order, and which of them these tips, which
+/// are commits, have.
 pub(super) fn attribute(
     store: &Store,
     wanted: &HashSet<ObjectIndex>,
     commits: Vec<CommitRecord>,
+    tips: &[ObjectIndex],
     names: &Names,
     links: Vec<Links>,
-) -> HashMap<ObjectIndex, Vec<Standing>> {
+) -> Attributed {
     if wanted.is_empty() {
-        return HashMap::new();
+        return Attributed { tips: vec![Vec::new(); tips.len()], is_whole: true, ..Attributed::default() };
     }
     let marked = Marks::new(store.table.len());
     wanted.iter().for_each(|&object| {
         marked.set(object);
     });
-    let children = reaching(&links, &names.numbers, &marked);
+    let mut children = reaching(&links, &names.numbers, &marked);
     drop(links);
+    children.values_mut().for_each(|entries| entries.sort_unstable_by_key(|&(child, name)| (name, child)));
+    let trees: HashMap<ObjectIndex, ObjectIndex, RandomState> =
+        commits.iter().filter_map(|commit| Some((commit.commit, commit.tree?))).collect();
     let mut descent = Descent {
         store,
         wanted,
-        children,
+        children: &children,
         names,
-        paths: vec![(u32::MAX, u32::MAX)],
+        paths: vec![(u32::MAX, u32::MAX, ROOT)],
         path_numbers: HashMap::default(),
-        visited: HashSet::default(),
-        standings: HashMap::new(),
+        numbers: HashMap::default(),
+        attributed: Attributed { is_whole: true, ..Attributed::default() },
+        below: HashMap::default(),
+        steps: 0,
     };
-    for commit in in_order(commits) {
-        descent.commit(&commit);
+    for commit in &commits {
+        descent.commit(commit, &trees);
     }
-    descent.standings
+    for tip in tips {
+        let mut has = trees.get(tip).map(|&tree| descent.has(tree, 0, 0).to_vec()).unwrap_or_default();
+        has.sort_unstable();
+        descent.attributed.tips.push(has);
+    }
+    descent.attributed
 }
+
+type Children = HashMap<ObjectIndex, Vec<Entry>, RandomState>;
 
 /// The walk from the commits down.
 struct Descent<'a> {
     store: &'a Store,
     wanted: &'a HashSet<ObjectIndex>,
-    children: HashMap<ObjectIndex, Vec<Entry>, RandomState>,
+    /// The entries of trees that lead to wanted objects, by name.
+    children: &'a Children,
     names: &'a Names,
-    /// Each path as its directory's number and its name; the first is the root.
-    paths: Vec<(u32, u32)>,
+    /// Each path as its directory's number, its name, and what stands for it; the first is the root.
+    paths: Vec<(u32, u32, u64)>,
     path_numbers: HashMap<(u32, u32), u32, RandomState>,
-    /// Trees, with the path that they stood at, that an older commit has led to already.
-    visited: HashSet<(ObjectIndex, u32), RandomState>,
-    standings: HashMap<ObjectIndex, Vec<Standing>>,
+    /// The places by object and path.
+    numbers: HashMap<(ObjectIndex, u32), u32, RandomState>,
+    attributed: Attributed,
+    /// The places in trees, by path.
+    below: HashMap<(ObjectIndex, u32), Rc<[u32]>, RandomState>,
+    steps: usize,
+}
+
+/// A tree that is held beside those of a commit's parents at the same path.
+struct Compared {
+    tree: ObjectIndex,
+    path: u32,
+    first: Option<ObjectIndex>,
+    others: Vec<ObjectIndex>,
+}
+
+impl Compared {
+    fn befores(&self) -> impl Iterator<Item = ObjectIndex> {
+        self.first.iter().chain(&self.others).copied()
+    }
 }
 
 impl Descent<'_> {
-    fn commit(&mut self, commit: &CommitRecord) {
-        let mut open: Vec<_> = commit.tree.map(|tree| (tree, 0)).into_iter().collect();
-        while let Some((tree, path)) = open.pop() {
-            if self.visited.len() >= MAX_STEPS
-                || !self.children.contains_key(&tree)
-                || !self.visited.insert((tree, path))
-            {
+    /// Notes what the commit has and none of its parents.
+    fn commit(&mut self, commit: &CommitRecord, trees: &HashMap<ObjectIndex, ObjectIndex, RandomState>) {
+        let Some(tree) = commit.tree else { return };
+        let mut parents = commit.parents.iter().filter_map(|parent| trees.get(parent).copied());
+        let mut open = vec![Compared { tree, path: 0, first: parents.next(), others: parents.collect() }];
+        let children = self.children;
+        while let Some(at) = open.pop() {
+            let Some(entries) = children.get(&at.tree).filter(|_| at.befores().all(|before| before != at.tree)) else {
                 continue;
+            };
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                self.attributed.is_whole = false;
+                return;
             }
-            for (child, name) in self.children[&tree].clone() {
-                let path = self.number(path, name);
+            let first = at.first.map_or(&[][..], |tree| entries_of(children, tree));
+            let others: Vec<&[Entry]> = at.others.iter().map(|&tree| entries_of(children, tree)).collect();
+            for &(child, name) in entries {
+                let mut befores = named(first, name).chain(others.iter().flat_map(|entries| named(entries, name)));
+                if befores.clone().any(|known| known == child) {
+                    continue;
+                }
+                let path = self.number(at.path, name);
                 if self.wanted.contains(&child) {
-                    self.stands(child, path, commit);
+                    self.introduces(child, path, commit);
                 } else {
-                    open.push((child, path));
+                    open.push(Compared { tree: child, path, first: befores.next(), others: befores.collect() });
                 }
             }
         }
     }
 
-    fn number(&mut self, directory: u32, name: u32) -> u32 {
-        *self.path_numbers.entry((directory, name)).or_insert_with(|| {
-            self.paths.push((directory, name));
-            u32::try_from(self.paths.len() - 1).unwrap_or(u32::MAX)
-        })
-    }
-
-    fn stands(&mut self, object: ObjectIndex, path: u32, commit: &CommitRecord) {
-        if self.standings.get(&object).is_some_and(|standings| standings.len() >= MAX_PATHS) {
+    fn introduces(&mut self, object: ObjectIndex, path: u32, commit: &CommitRecord) {
+        let (number, is_new) = self.place(object, path);
+        self.attributed.places[number as usize].1.push(commit.commit);
+        let standings = self.attributed.standings.entry(object).or_default();
+        if !is_new || standings.len() >= MAX_PATHS {
             return;
         }
-        let path = self.path(path);
-        let standings = self.standings.entry(object).or_default();
-        if standings.iter().all(|standing| standing.path != path) {
+        let shown = &self.attributed.places[number as usize].0.shown;
+        if standings.iter().all(|standing| standing.path != *shown) {
             let id = self.store.table.id(commit.commit).as_bytes().to_vec();
-            standings.push(Standing { path, time: commit.time, commit: id });
+            let CommitRecord { time, authored, age, .. } = *commit;
+            standings.push(Standing { path: shown.clone(), time, authored, age, commit: id });
         }
+    }
+
+    /// The number of a place, and whether it is new.
+    fn place(&mut self, object: ObjectIndex, path: u32) -> (u32, bool) {
+        if let Some(&number) = self.numbers.get(&(object, path)) {
+            return (number, false);
+        }
+        let number = u32::try_from(self.attributed.places.len()).unwrap_or(u32::MAX);
+        self.numbers.insert((object, path), number);
+        let id = self.store.table.id(object).to_owned();
+        let place = Place::new(id, self.paths[path as usize].2, self.path(path));
+        self.attributed.places.push((place, Vec::new()));
+        (number, true)
+    }
+
+    fn number(&mut self, directory: u32, name: u32) -> u32 {
+        if let Some(&number) = self.path_numbers.get(&(directory, name)) {
+            return number;
+        }
+        let number = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
+        let digest = below(self.paths[directory as usize].2, self.names.raw(name));
+        self.paths.push((directory, name, digest));
+        self.path_numbers.insert((directory, name), number);
+        number
     }
 
     fn path(&self, mut number: u32) -> String {
         let mut parts = Vec::new();
         while number != 0 {
-            let Some(&(directory, name)) = self.paths.get(number as usize) else { break };
+            let Some(&(directory, name, _)) = self.paths.get(number as usize) else { break };
             parts.push(self.names.shown[name as usize].as_str());
             number = directory;
         }
         parts.reverse();
         parts.join("/")
     }
+
+    /// The places in a tree that stands at a path. Tips have most of their trees in common.
+    fn has(&mut self, tree: ObjectIndex, path: u32, depth: usize) -> Rc<[u32]> {
+        if let Some(known) = self.below.get(&(tree, path)) {
+            return Rc::clone(known);
+        }
+        self.steps += 1;
+        let mut has = Vec::new();
+        if self.steps > MAX_STEPS || depth > MAX_DEPTH {
+            self.attributed.is_whole = false;
+        } else {
+            let children = self.children;
+            for &(child, name) in entries_of(children, tree) {
+                let path = self.number(path, name);
+                if self.wanted.contains(&child) {
+                    has.push(self.place(child, path).0);
+                } else if children.contains_key(&child) {
+                    has.extend_from_slice(&self.has(child, path, depth + 1));
+                }
+            }
+        }
+        let has: Rc<[u32]> = has.into();
+        self.below.insert((tree, path), Rc::clone(&has));
+        has
+    }
+}
+
+/// The entries of a tree that lead to wanted objects.
+fn entries_of(children: &Children, tree: ObjectIndex) -> &[Entry] {
+    children.get(&tree).map_or(&[], Vec::as_slice)
+}
+
+/// Those of this name.
+fn named(entries: &[Entry], name: u32) -> impl Iterator<Item = ObjectIndex> + Clone {
+    let from = entries.partition_point(|&(_, known)| known < name);
+    entries[from..].iter().take_while(move |&&(_, known)| known == name).map(|&(child, _)| child)
 }

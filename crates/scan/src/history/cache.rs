@@ -20,7 +20,7 @@ use super::facts::Fact;
 
 const MAGIC: &[u8; 16] = b"custody-history\n";
 /// Of what is written here; part of the file's name, too.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Larger files are not worth it.
 const MOST: u64 = 256 << 20;
 /// Files that no scan has used for so long are removed.
@@ -55,6 +55,9 @@ pub(super) struct Cache {
     file: PathBuf,
 }
 
+/// Of what a state's file holds.
+pub(super) type Checksum = [u8; 32];
+
 impl Cache {
     /// The place in `directory` for the objects at `objects`, searched for by rules of this digest.
     pub(super) fn new(directory: &Path, objects: &Path, rules: &str) -> Option<Cache> {
@@ -67,8 +70,8 @@ impl Cache {
         Some(Cache { file: directory.join(format!("history-{}", hasher.finalize().to_hex())) })
     }
 
-    /// What is known.
-    pub(super) fn load(&self) -> Option<State> {
+    /// What is known, and the checksum of its file.
+    pub(super) fn load(&self) -> Option<(State, Checksum)> {
         if fs::metadata(&self.file).ok()?.len() > MOST {
             return None;
         }
@@ -77,27 +80,33 @@ impl Cache {
         if *blake3::hash(body).as_bytes() != *checksum {
             return None;
         }
-        postcard::from_bytes(body).ok()
+        Some((postcard::from_bytes(body).ok()?, checksum.try_into().ok()?))
     }
 
     /// Writes what is known, in one step: another process sees the old state or the new one. That it cannot be written is
-    /// no error: the next scan costs more, and that is all.
-    pub(super) fn store(&self, state: &State) {
-        let _ = self.try_store(state);
+    /// no error: the next scan costs more, and that is all. Gives the file's checksum.
+    pub(super) fn store(&self, state: &State) -> Option<Checksum> {
+        let body = postcard::to_stdvec(state).ok().filter(|body| (body.len() as u64) < MOST)?;
+        let checksum = *blake3::hash(&body).as_bytes();
+        write_atomically(&self.file, &[MAGIC, &checksum, &body])?;
+        prune(self.file.parent()?);
+        Some(checksum)
     }
 
-    fn try_store(&self, state: &State) -> Option<()> {
-        let directory = self.file.parent()?;
-        create(directory).ok()?;
-        let body = postcard::to_stdvec(state).ok().filter(|body| (body.len() as u64) < MOST)?;
-        let mut temporary = tempfile::Builder::new().prefix(".history-").tempfile_in(directory).ok()?;
-        temporary.write_all(MAGIC).ok()?;
-        temporary.write_all(blake3::hash(&body).as_bytes()).ok()?;
-        temporary.write_all(&body).ok()?;
-        temporary.persist(&self.file).ok()?;
-        prune(directory);
-        Some(())
+    /// Where something is kept that goes with the state.
+    pub(super) fn beside(&self, extension: &str) -> PathBuf {
+        self.file.with_extension(extension)
     }
+}
+
+/// Writes a file of these parts in one step, in a directory that is the user's alone.
+pub(super) fn write_atomically(file: &Path, parts: &[&[u8]]) -> Option<()> {
+    let directory = file.parent()?;
+    create(directory).ok()?;
+    let mut temporary = tempfile::Builder::new().prefix(".history-").tempfile_in(directory).ok()?;
+    parts.iter().try_for_each(|part| temporary.write_all(part)).ok()?;
+    temporary.persist(file).ok()?;
+    Some(())
 }
 
 /// Makes a directory that is the user's alone.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use gix::ObjectId;
+
 /// A commit or tag, taken apart without judging it: any bytes have a reading.
 pub(super) struct Headed<'a> {
     data: &'a [u8],
@@ -45,16 +47,34 @@ impl<'a> Headed<'a> {
             .map(move |(_, value)| &data[value])
     }
 
+    /// The ids of a commit's parents.
+    pub(super) fn parents(&self) -> impl Iterator<Item = ObjectId> {
+        let data = self.data;
+        self.headers()
+            .filter(|(name, _)| *name == b"parent")
+            .filter_map(move |(_, value)| ObjectId::from_hex(&data[value]).ok())
+    }
+
     /// When it was committed, in seconds since 1970; 0 if it does not say.
     pub(super) fn time(&self) -> i64 {
-        self.headers()
-            .find(|(name, _)| *name == b"committer")
-            .and_then(|(_, value)| {
-                let line = &self.data[value];
-                let after = &line[memchr::memrchr(b'>', line)? + 1..];
-                std::str::from_utf8(after).ok()?.split_whitespace().next()?.parse().ok()
-            })
-            .unwrap_or(0)
+        self.time_of(b"committer").unwrap_or(0)
+    }
+
+    /// When it was authored, in seconds since 1970; 0 if it does not say.
+    pub(super) fn authored(&self) -> i64 {
+        self.time_of(b"author").unwrap_or(0)
+    }
+
+    /// When a tag was made, if it says.
+    pub(super) fn tagged(&self) -> Option<i64> {
+        self.time_of(b"tagger")
+    }
+
+    fn time_of(&self, role: &[u8]) -> Option<i64> {
+        let (_, value) = self.headers().find(|(name, _)| *name == role)?;
+        let line = &self.data[value];
+        let after = &line[memchr::memrchr(b'>', line)? + 1..];
+        std::str::from_utf8(after).ok()?.split_whitespace().next()?.parse().ok()
     }
 
     /// What a person wrote: names, addresses and the message, each with what it is. Ids and signatures are left out.
@@ -111,7 +131,7 @@ mod tests {
         let commit = Headed::new(RAW);
         let ids: Vec<_> = commit.references().map(|id| id[0]).collect();
         assert_eq!(ids, b"41");
-        assert_eq!(commit.time(), 1_700_000_001);
+        assert_eq!((commit.authored(), commit.time(), commit.tagged()), (1_700_000_000, 1_700_000_001, None));
         let texts: Vec<_> = commit.texts(&COMMIT).into_iter().map(|(what, at)| (what, &RAW[at])).collect();
         assert_eq!(
             texts,

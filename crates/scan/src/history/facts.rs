@@ -4,6 +4,7 @@ use custody_contract::{Confidence, Fingerprint, Occurrence, Surface};
 use gix::ObjectId;
 use serde::{Deserialize, Serialize};
 
+use super::reach::Reached;
 use crate::collect::Collector;
 use crate::engine::Match;
 use crate::rules::RuleSet;
@@ -46,6 +47,10 @@ pub(super) struct Standing {
     pub(super) path: String,
     /// When it was committed, in seconds since 1970.
     pub(super) time: i64,
+    /// When it was authored.
+    pub(super) authored: i64,
+    /// By which commits are put in order.
+    pub(super) age: u32,
     pub(super) commit: Vec<u8>,
 }
 
@@ -69,7 +74,7 @@ impl Fact {
     }
 
     /// Adds it to the collector, at each place where it stands. A fact of other rules is left out.
-    pub(super) fn collect(&self, rules: &RuleSet, collector: &mut Collector) {
+    pub(super) fn collect(&self, rules: &RuleSet, reached: &Reached, collector: &mut Collector) {
         let Some(rule) = rules.index(&self.rule) else { return };
         let matched = || Match {
             rule,
@@ -82,6 +87,7 @@ impl Fact {
             allowed: self.allowed.clone(),
         };
         let object = (!self.object.is_empty()).then(|| hex(&self.object));
+        let known = reached.of(&self.object);
         let at = |path: &str, commit: Option<String>| Occurrence {
             surface: Surface::History,
             path: path.to_owned(),
@@ -93,22 +99,36 @@ impl Fact {
             commit,
             encoding: self.encoding.clone(),
             allowed: self.allowed.clone(),
+            authored: known.times.and_then(|(authored, _)| moment(authored)),
+            committed: known.times.and_then(|(_, committed)| moment(committed)),
+            reach: known.reach(0),
         };
         match &self.within {
             Stands::Name(path) => collector.add(rules, matched(), at(path, None)),
             Stands::Commit(what) => collector.add(rules, matched(), at(what, object.clone())),
-            Stands::Tag(what) => collector.add(rules, matched(), at(what, None)),
+            Stands::Tag(what) => collector.add(rules, matched(), Occurrence { authored: None, ..at(what, None) }),
             Stands::Blob(standings) if standings.is_empty() => {
                 let path = format!("object {}", object.as_deref().unwrap_or_default());
                 collector.add(rules, matched(), at(&path, None));
             }
             Stands::Blob(standings) => {
-                for standing in standings {
-                    collector.add(rules, matched(), at(&standing.path, Some(hex(&standing.commit))));
+                for (place, standing) in standings.iter().enumerate() {
+                    let occurrence = Occurrence {
+                        authored: moment(standing.authored),
+                        committed: moment(standing.time),
+                        reach: known.reach(place),
+                        ..at(&standing.path, Some(hex(&standing.commit)))
+                    };
+                    collector.add(rules, matched(), occurrence);
                 }
             }
         }
     }
+}
+
+/// A time in seconds since 1970, if it is one that a commit could have been made at.
+fn moment(seconds: i64) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_second(seconds).ok().filter(|_| seconds != 0)
 }
 
 fn hex(id: &[u8]) -> String {

@@ -8,6 +8,8 @@ use gix::objs::tree::EntryKind;
 use gix::{ObjectId, Repository};
 
 use super::facts::Standing;
+use super::reach::{Introduced, ROOT, below};
+use super::visit::CommitRecord;
 
 /// How many directories are read. A repository made to multiply them without end leaves some objects without a path.
 const MAX_STEPS: usize = 1_000_000;
@@ -20,6 +22,7 @@ pub(super) struct Grown<'g> {
     /// How a name may be shown.
     pub(super) shown: &'g mut dyn FnMut(&[u8]) -> String,
     pub(super) standings: HashMap<Vec<u8>, Vec<Standing>>,
+    pub(super) introduced: Vec<Introduced>,
     pub(super) steps: usize,
 }
 
@@ -28,9 +31,11 @@ type Directory = HashMap<BString, (bool, ObjectId)>;
 
 impl Grown<'_> {
     /// Adds the places that the commit brings. Commits come parents first.
-    pub(super) fn commit(&mut self, id: ObjectId, time: i64) {
+    pub(super) fn commit(&mut self, id: ObjectId, commit: &CommitRecord) {
         let Some((tree, parents)) = self.trees(id) else { return };
-        self.tree(tree, &parents, "", &mut |path| Standing { path, time, commit: id.as_bytes().to_vec() });
+        let CommitRecord { time, authored, age, .. } = *commit;
+        let commit = id.as_bytes().to_vec();
+        self.tree(tree, &parents, ("", ROOT), &Standing { path: String::new(), time, authored, age, commit });
     }
 
     /// The commit's tree, and those of its parents, as far as they are there.
@@ -43,7 +48,7 @@ impl Grown<'_> {
         Some((commit.tree_id().ok()?.detach(), parents.collect()))
     }
 
-    fn tree(&mut self, tree: ObjectId, parents: &[ObjectId], path: &str, standing: &mut dyn FnMut(String) -> Standing) {
+    fn tree(&mut self, tree: ObjectId, parents: &[ObjectId], (path, digest): (&str, u64), standing: &Standing) {
         self.steps += 1;
         if self.steps > MAX_STEPS || parents.contains(&tree) {
             return;
@@ -59,12 +64,16 @@ impl Grown<'_> {
             }
             let name_shown = (self.shown)(&name);
             let path = if path.is_empty() { name_shown } else { format!("{path}/{name_shown}") };
+            let digest = below(digest, &name);
             if is_tree {
                 let before = parents.iter().filter_map(|parent| parent.get(&name));
                 let before: Vec<ObjectId> = before.filter(|(is_tree, _)| *is_tree).map(|&(_, id)| id).collect();
-                self.tree(id, &before, &path, standing);
+                self.tree(id, &before, (&path, digest), standing);
             } else {
-                self.standings.entry(id.as_bytes().to_vec()).or_default().push(standing(path));
+                let standings = self.standings.entry(id.as_bytes().to_vec()).or_default();
+                standings.push(Standing { path: path.clone(), ..standing.clone() });
+                let commit = ObjectId::from_bytes_or_panic(&standing.commit);
+                self.introduced.push(Introduced { object: id, path: digest, shown: path, commit });
             }
         }
     }

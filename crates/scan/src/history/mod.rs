@@ -11,25 +11,27 @@ mod commit;
 mod delta;
 mod facts;
 mod family;
+mod genuine;
 mod grown;
 mod links;
 mod listing;
 mod loose;
 mod objects;
 mod pack;
+mod reach;
 mod table;
 mod tree_entries;
 mod visit;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use custody_contract::{Coverage, SkipReason, Surface};
 use gix::ObjectId;
 
 use self::attribution::{Names, attribute, in_order, merge_standings};
-use self::cache::{Cache, State};
+use self::cache::{Cache, Checksum, State};
 #[cfg(test)]
 pub(crate) use self::delta::Segments;
 use self::facts::{Fact, Standing, Stands};
@@ -37,6 +39,7 @@ use self::grown::Grown;
 use self::links::Links;
 use self::listing::Listing;
 use self::objects::{Marks, ObjectIndex, Store};
+use self::reach::{Earlier, Learnt, Reachability, Refs, name_refs};
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
 use crate::engine::Engine;
@@ -51,12 +54,13 @@ pub struct HistorySource {
     path: PathBuf,
     cache: Option<PathBuf>,
     verify: bool,
+    verify_objects: bool,
 }
 
 impl HistorySource {
     /// The repository that `path` belongs to.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        HistorySource { path: path.into(), cache: None, verify: false }
+        HistorySource { path: path.into(), cache: None, verify: false, verify_objects: false }
     }
 
     /// The same, with a directory for what the next scan of the repository need not read again. Made if it is not there;
@@ -72,6 +76,13 @@ impl HistorySource {
     pub fn verify(self, verify: bool) -> Self {
         HistorySource { verify, ..self }
     }
+
+    /// The same, with every object held to its id, wherever it is stored: one that was altered and can still be decoded is
+    /// corrupt. Nothing is taken over from an earlier scan, and nothing kept.
+    #[must_use]
+    pub fn verify_objects(self, verify_objects: bool) -> Self {
+        HistorySource { verify_objects, ..self }
+    }
 }
 
 impl Source for HistorySource {
@@ -84,29 +95,44 @@ impl Source for HistorySource {
         let mut repository = open_repository(&self.path)?;
         // Objects are read as they are stored.
         repository.objects.ignore_replacements = true;
+        repository.objects.refresh_never();
         let objects = repository.objects.store_ref().path().to_owned();
         let listing = Listing::of(&objects, repository.object_hash());
-        let cache = self.cache.as_ref().filter(|_| !self.verify);
+        let refs = Refs::read(&directories(&repository));
+        let cache = self.cache.as_ref().filter(|_| !self.verify && !self.verify_objects);
         let cache = cache.and_then(|directory| Cache::new(directory, &objects, &engine.rules().digest()));
-        let known = cache.as_ref().and_then(Cache::load).filter(|state| listing.holds(state));
-        let store = Store::new(&listing, known.as_ref());
+        let known = cache.as_ref().and_then(|cache| {
+            let (state, checksum) = cache.load().filter(|(state, _)| listing.holds(state))?;
+            Some((state, Earlier::load(cache, &checksum)?, checksum))
+        });
+        let store = Store::new(&listing, known.as_ref().map(|(state, ..)| state));
         let done = Marks::new(store.table.len());
         store.mark_known(&done);
-        let history = History { engine, options, store: &store, done, verify: self.verify };
+        let keeps = cache.is_some();
+        let history = History { engine, options, store: &store, done, verify: self.verify, keeps, refs: &refs };
         options.expect(Surface::History, store.table.len() as u64);
-        let (mut worker, mut notes) = history.read();
+        let (mut worker, mut notes) = history.read(self.verify_objects);
         let (files, targets) = around::scan(&mut worker, &directories(&repository));
+        name_refs(&refs, &mut worker);
         notes.missing.extend(targets.into_iter().filter(|id| store.lacks(id)));
         let is_new = known.is_none() || notes.read > 0;
         let versions = notes.versions.take();
-        let mut state = history.learn(&mut worker, &mut notes, known, &repository);
-        state.facts.iter().for_each(|fact| fact.collect(engine.rules(), &mut worker.collector));
-        collector.merge(worker.collector);
         let is_whole = notes.unread.is_empty() && store.broken.is_empty() && history.done.all(store.table.len());
+        let checksum = known.as_ref().map(|(.., checksum)| *checksum);
+        let (mut state, mut reach) = history.learn(&mut worker, &mut notes, known, &repository);
+        let is_complete = is_whole && refs.explains(cache::ids(&state.missing, listing.kind), &repository);
+        let reached = reach.settle(&state.facts, is_complete, &mut |name| worker.search_name(name, Surface::History).0);
+        state.facts.iter().for_each(|fact| fact.collect(engine.rules(), &reached, &mut worker.collector));
+        collector.merge(worker.collector);
         let account = history.account(notes, &state);
-        if let Some(cache) = cache.filter(|_| is_new && is_whole) {
-            listing.note(&mut state);
-            cache.store(&state);
+        if let Some(cache) = cache.filter(|_| is_whole) {
+            let checksum = if is_new {
+                listing.note(&mut state);
+                cache.store(&state)
+            } else {
+                checksum
+            };
+            reach.store(&cache, checksum, &reached);
         }
         Ok([account, files].into_iter().chain(versions).collect())
     }
@@ -116,8 +142,9 @@ impl Source for HistorySource {
 fn directories(repository: &gix::Repository) -> Vec<PathBuf> {
     let shared = repository.common_dir().to_owned();
     let own = repository.git_dir();
-    // A linked working tree's own directory lies within the shared one.
-    if own.starts_with(&shared) { vec![shared] } else { vec![shared, own.to_owned()] }
+    // A linked working tree's own directory lies within the shared one, whatever way leads there.
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if whole(own).starts_with(whole(&shared)) { vec![shared] } else { vec![shared, own.to_owned()] }
 }
 
 /// Searches the names in trees, each once, and adds what is found to `facts`. A name that holds a secret is shown
@@ -145,7 +172,12 @@ fn search_names(worker: &mut Worker<'_>, links: &[Links], facts: &mut Vec<Fact>)
         }
         numbers
     });
-    Names { numbers: numbers.collect(), shown }
+    let numbers = numbers.collect();
+    let is_hidden = |&(number, name): &(usize, &&[u8])| shown[number].as_bytes() != *name;
+    let hidden = names.iter().map(|name| &**name).enumerate();
+    let hidden = hidden.filter(|(number, name)| is_hidden(&(*number, name)));
+    let hidden = hidden.map(|(number, name)| (narrow(number), name.into())).collect();
+    Names { numbers, shown, hidden }
 }
 
 fn narrow(at: usize) -> u32 {
@@ -159,15 +191,19 @@ struct History<'h> {
     store: &'h Store,
     done: Marks,
     verify: bool,
+    /// Whether what is learnt is kept for the next scan.
+    keeps: bool,
+    refs: &'h Refs,
 }
 
-impl History<'_> {
+impl<'h> History<'h> {
     /// Decodes and searches all objects.
-    fn read(&self) -> (Worker<'_>, Notes) {
+    fn read(&self, verify_objects: bool) -> (Worker<'_>, Notes) {
         let threads = self.options.thread_count();
         let mut readings: Vec<_> = (0..threads)
             .map(|_| Reading::new(self.engine, self.store, self.options, &self.done, self.verify))
             .collect();
+        readings.iter_mut().for_each(|reading| reading.verifies_objects = verify_objects);
         for pack in &self.store.packs {
             walk::walk_pack(self.store, pack, &mut readings);
         }
@@ -180,29 +216,34 @@ impl History<'_> {
             reading.notes.links.push(reading.links);
             notes.merge(reading.notes);
         }
+        // An object can be stored several times, and wrong in several ways.
+        notes.unread.sort_unstable();
+        notes.unread.dedup_by_key(|(object, _)| *object);
         (worker, notes)
     }
 
     /// Adds what was found to what is known, with where it stands.
-    fn learn(
+    fn learn<'r>(
         &self,
         worker: &mut Worker<'_>,
         notes: &mut Notes,
-        known: Option<State>,
-        repository: &gix::Repository,
-    ) -> State {
+        known: Option<(State, Earlier, Checksum)>,
+        repository: &'r gix::Repository,
+    ) -> (State, Learnt<'r>)
+    where
+        'h: 'r,
+    {
         let has_grown = known.is_some();
-        let mut state = known.unwrap_or_default();
+        let (mut state, earlier) = known.map_or_else(Default::default, |(state, earlier, _)| (state, Some(earlier)));
+        let mut learnt = Learnt::from(earlier);
         let kind = self.store.table.kind();
-        if notes.read > 0 {
-            let links = std::mem::take(&mut notes.links);
-            let names = search_names(worker, &links, &mut state.facts);
-            if has_grown {
-                drop(links);
-                self.place_new(worker, notes, &mut state, repository);
-            } else {
-                self.place_all(notes, &mut state, &names, links);
-            }
+        let links = std::mem::take(&mut notes.links);
+        let names = if notes.read > 0 { search_names(worker, &links, &mut state.facts) } else { Names::default() };
+        if has_grown {
+            drop(links);
+            self.place_new(worker, notes, &mut state, repository, &mut learnt);
+        } else if notes.read > 0 {
+            self.place_all(notes, &mut state, &names, links, repository, &mut learnt);
         }
         state.read += notes.read - notes.unread.len() as u64;
         state.bytes += notes.bytes;
@@ -212,20 +253,53 @@ impl History<'_> {
         state.missing = missing.iter().flat_map(|id| id.as_bytes().iter().copied()).collect();
         let submodules = notes.submodules.iter().map(|name| escape(name)).chain(std::mem::take(&mut state.submodules));
         state.submodules = submodules.collect::<BTreeSet<_>>().into_iter().collect();
-        state
+        (state, learnt)
     }
 
     /// Of a history that is read as a whole.
-    fn place_all(&self, notes: &mut Notes, state: &mut State, names: &Names, links: Vec<Links>) {
+    fn place_all<'r>(
+        &self,
+        notes: &mut Notes,
+        state: &mut State,
+        names: &Names,
+        links: Vec<Links>,
+        repository: &'r gix::Repository,
+        learnt: &mut Learnt<'r>,
+    ) where
+        'h: 'r,
+    {
         let pending = std::mem::take(&mut notes.pending);
         let blobs = pending.iter().filter(|pending| pending.within == Within::Blob);
         let wanted: HashSet<_> = blobs.map(|pending| pending.object).collect();
-        let standings = attribute(self.store, &wanted, std::mem::take(&mut notes.commits), names, links);
+        let commits = in_order(std::mem::take(&mut notes.commits));
+        learnt.times(&pending, &commits, self.store);
+        let mut reachability =
+            (self.keeps || !pending.is_empty()).then(|| Reachability::new(repository, self.refs, self.store, &commits));
+        let tips = reachability.as_ref().map_or_else(Vec::new, |reachability| reachability.tips(self.store));
+        let mut found = attribute(self.store, &wanted, commits, &tips, names, links);
+        let standings = std::mem::take(&mut found.standings);
+        if let Some(reachability) = &mut reachability {
+            reachability.stands(found, &tips, self.store);
+        }
+        learnt.reachability = reachability;
         self.add(pending, state, &mut |object| standings.get(&object).cloned().unwrap_or_default());
     }
 
     /// Of what is new in a history: what is known may stand in other places, too.
-    fn place_new(&self, worker: &mut Worker<'_>, notes: &mut Notes, state: &mut State, repository: &gix::Repository) {
+    fn place_new<'r>(
+        &self,
+        worker: &mut Worker<'_>,
+        notes: &mut Notes,
+        state: &mut State,
+        repository: &'r gix::Repository,
+        learnt: &mut Learnt<'r>,
+    ) where
+        'h: 'r,
+    {
+        let is_same = learnt.earlier.as_ref().is_some_and(|earlier| earlier.is_of(self.refs));
+        if notes.read == 0 && is_same {
+            return;
+        }
         let pending = std::mem::take(&mut notes.pending);
         let id = |object| self.store.table.id(object).as_bytes().to_vec();
         let new = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| id(pending.object));
@@ -236,12 +310,17 @@ impl History<'_> {
             wanted: &wanted,
             shown: &mut |name| worker.search_name(name, Surface::History).0,
             standings: HashMap::new(),
+            introduced: Vec::new(),
             steps: 0,
         };
-        for commit in in_order(std::mem::take(&mut notes.commits)) {
-            grown.commit(self.store.table.id(commit.commit).to_owned(), commit.time);
+        learnt.times(&pending, &notes.commits, self.store);
+        let mut commits = in_order(std::mem::take(&mut notes.commits));
+        learnt.add_commits(repository, self.refs, self.store, &mut commits);
+        for commit in &commits {
+            grown.commit(self.store.table.id(commit.commit).to_owned(), commit);
         }
-        let standings = grown.standings;
+        let Grown { standings, introduced, .. } = grown;
+        learnt.add_places(introduced);
         for fact in &mut state.facts {
             if let (Stands::Blob(known), Some(new)) = (&mut fact.within, standings.get(&fact.object)) {
                 merge_standings(known, new);

@@ -68,7 +68,7 @@ impl ObjectTable {
             if from >= to {
                 return None;
             }
-            match id.cmp(self.bytes(at)) {
+            match compare(id, self.bytes(at)) {
                 Ordering::Equal => return Some(at as ObjectIndex),
                 Ordering::Less => {
                     to = at;
@@ -82,7 +82,7 @@ impl ObjectTable {
         }
         while from < to {
             let middle = from.midpoint(to);
-            match id.cmp(self.bytes(middle)) {
+            match compare(id, self.bytes(middle)) {
                 Ordering::Equal => return Some(middle as ObjectIndex),
                 Ordering::Less => to = middle,
                 Ordering::Greater => from = middle + 1,
@@ -90,6 +90,15 @@ impl ObjectTable {
         }
         None
     }
+}
+
+/// Nearly always told by their first bytes, without a call.
+fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    match (one.first_chunk(), other.first_chunk()) {
+        (Some(first), Some(second)) => u64::from_be_bytes(*first).cmp(&u64::from_be_bytes(*second)),
+        _ => Ordering::Equal,
+    }
+    .then_with(|| one.cmp(other))
 }
 
 fn prefix(id: &[u8]) -> usize {

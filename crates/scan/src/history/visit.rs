@@ -8,6 +8,7 @@ use gix::ObjectId;
 use gix::objs::Kind;
 
 use super::commit::{self, Headed};
+use super::genuine::{ALTERED, Hashing, is_genuine};
 use super::links::Links;
 use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
@@ -39,11 +40,17 @@ pub(super) enum Within {
 pub(super) struct CommitRecord {
     /// When it was committed, in seconds since 1970.
     pub(super) time: i64,
+    /// When it was authored.
+    pub(super) authored: i64,
     pub(super) commit: ObjectIndex,
     /// If it is to be read.
     pub(super) tree: Option<ObjectIndex>,
     /// Those of its parents that are to be read.
     pub(super) parents: Box<[ObjectIndex]>,
+    /// The others: read before, or missing.
+    pub(super) older: Box<[ObjectId]>,
+    /// By which commits are put in order: when it was committed, but later than any of its parents.
+    pub(super) age: u32,
 }
 
 /// What one thread has noted.
@@ -94,6 +101,8 @@ pub(super) struct Reading<'h> {
     reported: (u64, u64),
     spare: Vec<Trace>,
     pub(super) links: Links,
+    /// Whether each object is held to its id.
+    pub(super) verifies_objects: bool,
 }
 
 const SURFACE: Surface = Surface::History;
@@ -116,6 +125,14 @@ impl<'h> Reading<'h> {
             reported: (0, 0),
             spare: Vec::new(),
             links: Links::default(),
+            verifies_objects: false,
+        }
+    }
+
+    /// Notes an object, one copy of it that is, if it is not what its id says.
+    fn verify(&mut self, object: ObjectIndex, kind: Kind, data: &[u8]) {
+        if self.verifies_objects && !is_genuine(self.store.table.id(object), kind, data) {
+            self.notes.unread.push((object, ALTERED));
         }
     }
 
@@ -207,6 +224,19 @@ impl<'h> Reading<'h> {
     }
 
     fn streamed(&mut self, object: ObjectIndex, content: impl Read, size: u64) {
+        if !self.verifies_objects {
+            return self.search_stream(object, content, size);
+        }
+        let id = self.store.table.id(object);
+        let mut content = Hashing::new(content, id, size);
+        self.search_stream(object, &mut content, size);
+        let rest = std::io::copy(&mut content, &mut std::io::sink());
+        if rest.is_err() || !content.is_genuine(id) {
+            self.notes.unread.push((object, ALTERED));
+        }
+    }
+
+    fn search_stream(&mut self, object: ObjectIndex, content: impl Read, size: u64) {
         if !self.done.set(object) {
             return;
         }
@@ -268,11 +298,28 @@ impl<'h> Reading<'h> {
         ids.map(|id| self.refer(id.as_bytes())).collect()
     }
 
+    fn is_older(&self, id: &ObjectId) -> bool {
+        id.kind() == self.store.table.kind() && self.store.table.lookup(id.as_bytes()).is_none()
+    }
+
     fn commit(&mut self, object: ObjectIndex, data: &[u8]) {
         let headed = Headed::new(data);
         if let Some((tree, parents)) = self.references(&headed).split_first() {
+            let older: Box<[ObjectId]> = match parents.contains(&None) {
+                true => headed.parents().filter(|id| self.is_older(id)).collect(),
+                false => Box::default(),
+            };
+            let (time, authored) = (headed.time(), headed.authored());
             let parents = parents.iter().flatten().copied().collect();
-            self.notes.commits.push(CommitRecord { time: headed.time(), commit: object, tree: *tree, parents });
+            self.notes.commits.push(CommitRecord {
+                time,
+                authored,
+                commit: object,
+                tree: *tree,
+                parents,
+                older,
+                age: 0,
+            });
         }
         self.texts(object, data, headed.texts(&commit::COMMIT), Within::Commit);
     }
@@ -313,6 +360,7 @@ impl Visitor for Reading<'_> {
         from: Option<From<'_, Trace>>,
         base: bool,
     ) -> Option<Trace> {
+        self.verify(object, kind, data);
         if kind != Kind::Blob {
             self.read(object, kind, data, from.map(|from| (from.object, from.data)));
             return None;
@@ -351,10 +399,11 @@ impl Visitor for Reading<'_> {
 
 impl LooseVisitor for Reading<'_> {
     fn wants(&mut self, object: ObjectIndex) -> bool {
-        !self.done.is_set(object)
+        self.verifies_objects || !self.done.is_set(object)
     }
 
     fn loose(&mut self, object: ObjectIndex, kind: Kind, data: &[u8]) {
+        self.verify(object, kind, data);
         self.read(object, kind, data, None);
     }
 

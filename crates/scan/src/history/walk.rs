@@ -160,7 +160,6 @@ struct Walk<'w, V: Visitor> {
     shared: &'w Shared<'w, V::Kept>,
     visitor: &'w mut V,
     inflate: Decompressor,
-    raw: Vec<u8>,
     instructions: Vec<u8>,
     segments: Segments,
     spare: Vec<Vec<u8>>,
@@ -173,7 +172,6 @@ impl<'w, V: Visitor> Walk<'w, V> {
             shared,
             visitor,
             inflate: Decompressor::new(),
-            raw: Vec::new(),
             instructions: Vec::new(),
             segments: Segments::default(),
             spare: Vec::new(),
@@ -275,8 +273,8 @@ impl<'w, V: Visitor> Walk<'w, V> {
         // A stream is not to be read into memory: its header tells.
         let head = range.start..range.end.min(range.start + 64);
         let long = range.end - range.start > STREAM_FROM / 1_032;
-        pack.read(if long { head } else { range.clone() }, &mut self.raw).map_err(|_| UNREADABLE)?;
-        let entry = pack.header(&self.raw, range.start).ok_or("its header in the pack cannot be read")?;
+        let mut raw = pack.bytes(if long { head } else { range.clone() });
+        let entry = pack.header(raw, range.start).ok_or("its header in the pack cannot be read")?;
         let size = entry.decompressed_size;
         if long {
             if base.is_none() && kind == Kind::Blob && size > STREAM_FROM && families.heavy(node) == NONE {
@@ -286,10 +284,10 @@ impl<'w, V: Visitor> Walk<'w, V> {
             if range.end - range.start > MAX_IN_MEMORY {
                 return Err(TOO_LARGE);
             }
-            pack.read(range.clone(), &mut self.raw).map_err(|_| UNREADABLE)?;
+            raw = pack.bytes(range.clone());
         }
         let header_length = usize::try_from(entry.data_offset - range.start).unwrap_or(usize::MAX);
-        let deflated = self.raw.get(header_length..).ok_or("its pack is cut off before it")?;
+        let deflated = raw.get(header_length..).ok_or("its pack is cut off before it")?;
         let Some(base) = base else {
             inflate(&mut self.inflate, deflated, size, data)?;
             return Ok(Decoded::InMemory);
@@ -348,8 +346,6 @@ enum Decoded {
 
 /// Why an object is not decoded that is sound for all that is known.
 pub(super) const TOO_LARGE: &str = "larger than 512 MiB once decoded";
-
-const UNREADABLE: &str = "its pack cannot be read";
 
 /// Inflates exactly `size` bytes into `out`.
 pub(super) fn inflate(

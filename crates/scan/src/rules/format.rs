@@ -7,6 +7,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::follow::{self, ByteSet};
 use super::kinds::{Checksum, Gate};
 use super::shape::Shape;
 
@@ -86,6 +87,7 @@ pub struct ParsedRule {
     pub examples: Vec<String>,
     pub negatives: Vec<String>,
     pub shape: Shape,
+    pub follow: Vec<Vec<ByteSet>>,
     pub digest: u64,
 }
 
@@ -149,8 +151,10 @@ fn check(doc: RuleDocument, provider: &str, provider_name: &str, cases: Cases) -
     if let Some(short) = doc.keywords.get_ref().iter().find(|k| k.len() < 2 || k.len() > 64 || !k.is_ascii()) {
         return fault(doc.keywords.span(), format!("keyword {short:?} is not ASCII of 2 to 64 bytes"));
     }
-    let shape = match Shape::of(doc.pattern.get_ref(), doc.keywords.get_ref()) {
-        Ok(shape) => shape,
+    let shape = Shape::of(doc.pattern.get_ref(), doc.keywords.get_ref())
+        .and_then(|shape| Ok((shape, follow::of(doc.pattern.get_ref(), doc.keywords.get_ref(), &shape)?)));
+    let (shape, follow) = match shape {
+        Ok(known) => known,
         Err(problem) => return fault(doc.pattern.span(), problem),
     };
     let reach = doc.reach.as_ref().map_or(DEFAULT_REACH, |r| *r.get_ref());
@@ -200,6 +204,7 @@ fn check(doc: RuleDocument, provider: &str, provider_name: &str, cases: Cases) -
         examples: doc.examples.into_inner(),
         negatives: doc.negatives.into_inner(),
         shape,
+        follow,
         digest: 0,
     };
     rule.digest = digest(&rule);

@@ -79,6 +79,7 @@ fn own(rule: ParsedRule) -> Rule {
         examples: list(rule.examples),
         negatives: list(rule.negatives),
         shape: rule.shape,
+        follow: rule.follow.into_iter().map(Cow::Owned).collect(),
         digest: rule.digest,
     }
 }

@@ -13,6 +13,7 @@ mod alphabet;
 mod builtin;
 pub mod cases;
 pub mod checksum;
+pub(crate) mod follow;
 mod format;
 mod kinds;
 mod load;
@@ -71,6 +72,8 @@ pub struct Rule {
     pub negatives: Cow<'static, [Cow<'static, str>]>,
     /// What the pattern says about where matches lie.
     pub shape: Shape,
+    /// For each keyword, what must stand behind it.
+    pub(crate) follow: Cow<'static, [Cow<'static, [follow::ByteSet]>]>,
     /// Over everything that decides what the rule finds and reports.
     pub digest: u64,
 }

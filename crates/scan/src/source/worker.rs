@@ -38,6 +38,9 @@ impl Found {
             commit: None,
             encoding: self.matched.encoding.iter().map(|&encoding| encoding.to_owned()).collect(),
             allowed: self.matched.allowed.clone(),
+            authored: None,
+            committed: None,
+            reach: None,
         }
     }
 }

@@ -229,7 +229,7 @@ impl<'v> Version<'v> {
         let mut kept = first;
         for at in first..hits.len() {
             let hit = hits[at];
-            if hit.at as usize + keywords[hit.keyword as usize].head.len() > seam {
+            if hit.at as usize + keywords[hit.keyword as usize].span() > seam {
                 hits[kept] = hit;
                 kept += 1;
             }
@@ -252,7 +252,7 @@ impl<'v> Version<'v> {
         let moved = |hit: Hit| Hit { at: (hit.at as usize - source + segment.start) as u32, ..hit };
         for &hit in base.hits[self.at_hit..].iter().take_while(|hit| (hit.at as usize) < end) {
             let keyword = self.keyword(hit);
-            if hit.at as usize + keyword.head.len() > end {
+            if hit.at as usize + keyword.span() > end {
                 continue;
             }
             let hit = moved(hit);
@@ -268,7 +268,7 @@ impl<'v> Version<'v> {
         for candidate in base.candidates[self.at_candidate..].iter().take_while(|c| (c.hit.at as usize) < end) {
             let keyword = self.keyword(candidate.hit);
             let hit = moved(candidate.hit);
-            if candidate.hit.at as usize + keyword.head.len() <= end && copy.holds(hit, keyword.scope) {
+            if candidate.hit.at as usize + keyword.span() <= end && copy.holds(hit, keyword.scope) {
                 self.trace.candidates.push(Candidate {
                     hit,
                     start: candidate.start - source + segment.start,

@@ -1,0 +1,71 @@
+//! Where the user's audit log lies, and how its errors are told.
+
+use std::path::{Path, PathBuf};
+
+use custody_audit::{AuditError, AuditLog, DirectoryKeys, Options};
+use custody_contract::{Diagnostic, Place};
+use etcetera::BaseStrategy as _;
+
+use crate::failure::Failure;
+use crate::{env_vars, exit};
+
+/// The directories of a log and of its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Of the log.
+    pub log: PathBuf,
+    /// Of its keys.
+    pub keys: PathBuf,
+}
+
+impl Layout {
+    /// The user's own log, unless another is named.
+    pub fn find(log: Option<&Path>, keys: Option<&Path>) -> Result<Layout, Failure> {
+        let log = match (log, std::env::var_os(env_vars::CUSTODY_AUDIT_DIR).filter(|value| !value.is_empty())) {
+            (Some(log), _) => log.to_owned(),
+            (None, Some(directory)) => PathBuf::from(directory),
+            (None, None) => data_directory()?.join("custody").join("audit"),
+        };
+        // As seen from anywhere: what is recorded about it must not depend on the current directory.
+        let log = std::path::absolute(&log).map_err(|error| Failure::unreadable(&log.display().to_string(), &error))?;
+        let beside = || {
+            let name = log.file_name().map_or_else(|| "audit".into(), |name| name.to_string_lossy().into_owned());
+            log.with_file_name(format!("{name}-keys"))
+        };
+        Ok(Layout { keys: keys.map_or_else(beside, Path::to_owned), log })
+    }
+
+    /// Opens the log for appending, and makes it if there is none.
+    pub fn open(&self) -> Result<AuditLog, Failure> {
+        AuditLog::open(&self.log, self.key_store(), Options::default()).map_err(|error| failure(&error))
+    }
+
+    /// The log's keys.
+    pub fn key_store(&self) -> DirectoryKeys {
+        DirectoryKeys::new(&self.keys)
+    }
+}
+
+fn data_directory() -> Result<PathBuf, Failure> {
+    let strategy = etcetera::choose_base_strategy().map_err(|_| {
+        let diagnostic = Diagnostic::error("audit", "there is no place for the audit log");
+        Failure::usage(diagnostic.why("the user has no home directory").fix("name one with CUSTODY_AUDIT_DIR"))
+    })?;
+    Ok(strategy.data_dir())
+}
+
+/// An error of the log as what ends a command: 1 where the log is not what was written, 3 where it could not be asked.
+pub fn failure(error: &AuditError) -> Failure {
+    let what =
+        if error.is_tampering() { "the audit log is not what was written" } else { "the audit log cannot be used" };
+    let mut diagnostic = Diagnostic::error("audit", what).why(error.to_string()).fix(error.fix());
+    if let AuditError::Io { path, .. } | AuditError::Altered { path, .. } | AuditError::Truncated { path, .. } = error {
+        diagnostic = diagnostic.at(Place::file(path));
+    }
+    let code = match error {
+        error if error.is_tampering() => exit::BLOCKED,
+        AuditError::Io { .. } | AuditError::Locked { .. } | AuditError::SyncFailed { .. } => exit::INCOMPLETE,
+        _ => exit::USAGE,
+    };
+    Failure { diagnostics: vec![diagnostic], code }
+}
