@@ -92,6 +92,14 @@ impl fmt::Debug for LockedBytes {
     }
 }
 
+/// Overwrites the part of the stack that functions called before have left behind: hashing, for one, copies its input
+/// into blocks there.
+#[inline(never)]
+pub fn scrub_stack() {
+    let mut left_behind = [0u8; 64 * 1024];
+    std::hint::black_box(&mut left_behind).zeroize();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

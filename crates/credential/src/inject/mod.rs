@@ -91,6 +91,7 @@ pub fn run(
         settings.mode == Mode::Supervise || mask.is_some() || needs.iter().any(|(is_needed, _)| *is_needed);
     let prepared = Prepared::new(command, &injections, &settings)?;
     drop(injections);
+    memory::scrub_stack();
     if settings.mode == Mode::Replace || !supervised {
         let start = Start {
             image: &prepared.image,

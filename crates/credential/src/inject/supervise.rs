@@ -284,7 +284,10 @@ impl<'a> Supervisor<'a> {
                 Err(why) => Event::Unknown { why },
                 Ok(injections) => {
                     let keys = injections.iter().map(|i| i.key.clone()).collect();
-                    match self.rotate(&injections) {
+                    let rotated = self.rotate(&injections);
+                    drop(injections);
+                    super::memory::scrub_stack();
+                    match rotated {
                         Ok(()) => Event::Rotated { keys },
                         Err(error) => Event::Unusable { why: error.to_string() },
                     }

@@ -98,12 +98,24 @@ impl MaskStream {
             out.extend_from_slice(input);
             return;
         }
-        self.buffer.extend_from_slice(input);
+        self.take_in(input);
         self.advance();
         self.search(false);
         let until = self.decided();
         self.hand_on(until, out);
         self.shrink();
+    }
+
+    /// Appends to the buffer; one that is outgrown may hold a value, and is overwritten.
+    fn take_in(&mut self, input: &[u8]) {
+        let needed = self.buffer.len() + input.len();
+        if needed > self.buffer.capacity() {
+            let mut larger = Vec::with_capacity(needed.max(2 * self.buffer.capacity()).next_power_of_two());
+            larger.extend_from_slice(&self.buffer);
+            self.buffer.fill(0);
+            self.buffer = larger;
+        }
+        self.buffer.extend_from_slice(input);
     }
 
     /// Whether output is held back.
