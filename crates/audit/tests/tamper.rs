@@ -252,6 +252,45 @@ fn an_old_head_before_newer_records_does_not_hide_what_is_cut_afterwards() {
     assert!(kinds(&report).contains(&ProblemKind::ExpectedHead));
 }
 
+#[test]
+fn a_writer_does_not_fall_back_to_the_older_slot_of_the_head() {
+    let fixture = Fixture::with_events(3);
+    let path = fixture.newest();
+    let (head, bytes) = (fs::read(fixture.directory().join("head")).expect("read"), fs::read(&path).expect("read"));
+    let generation = |at: usize| u64::from_le_bytes(head[at + 24..at + 32].try_into().expect("eight bytes"));
+    let newest = if generation(0) > generation(4096) { 0 } else { 4096 };
+    let mut damaged = head.clone();
+    damaged[newest..newest + 240].fill(0);
+    let starts = record_starts(&bytes);
+    fs::write(&path, &bytes[..starts[starts.len() - 2]]).expect("cut");
+    fs::write(fixture.directory().join("head"), &damaged).expect("written");
+    assert!(fixture.record(&fixture.open()).expect_err("the newest slot is gone").is_tampering());
+    assert!(kinds(&fixture.verify()).contains(&ProblemKind::Head));
+}
+
+#[test]
+fn a_log_that_is_put_back_under_a_running_writer_is_told() {
+    let fixture = Fixture::with_events(3);
+    let log = fixture.open();
+    fixture.record(&log).expect("recorded");
+    let (path, head) = (fixture.newest(), fixture.directory().join("head"));
+    let before = (fs::read(&path).expect("read"), fs::read(&head).expect("read"));
+    fixture.record(&log).expect("recorded");
+    fs::write(&path, before.0).expect("put back");
+    fs::write(&head, before.1).expect("put back");
+    assert!(matches!(fixture.record(&log), Err(custody_audit::AuditError::Truncated { .. })));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_could_be_read_for_ever_is_not_read() {
+    let fixture = Fixture::with_events(1);
+    std::os::unix::fs::symlink("/dev/zero", fixture.directory().join("audit-00000000000000009999.log"))
+        .expect("linked");
+    let error = custody_audit::verify::verify(&fixture.directory(), &Trust::default()).expect_err("no file");
+    assert!(error.to_string().contains("not a regular file"), "{error}");
+}
+
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     use sha2::Digest as _;
     sha2::Sha256::digest(parts.concat()).into()

@@ -14,11 +14,9 @@
 //! | 72 | 8 | sequence number of the first record of the newest file |
 //! | 80 | 8 | length of that file up to the last record, in bytes |
 //! | 88 | 8 | up to which sequence number the records are known to be on the disk |
-//! | 96 | 8 | wall clock of the last record |
-//! | 104 | 8 | its time since boot |
-//! | 112 | 8 | its boot |
-//! | 120 | 8 | sequence number of the last signed record |
-//! | 128 | 8 | wall clock of the first record of the newest file |
+//! | 96 | 24 | wall clock, time since boot and boot of the last record |
+//! | 120 | 8 | sequence number of the last checkpoint or closed record |
+//! | 128 | 8 | wall clock when the newest file was made |
 //! | 136 | 1 | 1 if the last record closes its file, else 0 |
 //! | 137 | 1 | 1 if the disk has failed to flush, else 0 |
 //! | 138 | 6 | zero |

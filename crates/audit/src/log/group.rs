@@ -82,12 +82,14 @@ impl AuditLog {
         let (head, file) = self.writer().locked(|writer| Ok((writer.refresh()?, writer.file()?)))?;
         if head.synced < sequence {
             let flushed = self.options.medium.sync(&file);
-            *has_failed = flushed.is_err();
-            self.writer().locked(|writer| match &flushed {
-                Ok(()) => writer.note_synced(head.sequence),
-                Err(_) => writer.note_sync_failure(),
-            })?;
-            flushed.map_err(|error| AuditError::io("flush", &self.directory, &error))?;
+            match flushed {
+                Ok(()) => self.writer().locked(|writer| writer.note_synced(head.sequence))?,
+                Err(error) => {
+                    // If not even that can be noted, this process at least knows it.
+                    *has_failed = self.writer().locked(|writer| writer.note_sync_failure()).is_err();
+                    return Err(AuditError::io("flush", &self.directory, &error));
+                }
+            }
         }
         *synced = if head.synced < sequence { head.sequence } else { head.synced };
         Ok(())

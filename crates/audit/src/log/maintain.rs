@@ -71,7 +71,12 @@ impl AuditLog {
         // one that it may still be cut to.
         for file in &old {
             let path = self.directory.join(&file.name);
-            std::fs::remove_file(&path).map_err(|error| AuditError::io("remove", &path, &error))?;
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(AuditError::io("remove", &path, &error));
+                }
+                _ => {}
+            }
         }
         sync_directory(&self.directory).map_err(|error| AuditError::io("flush", &self.directory, &error))?;
         Ok(PruneReport { files: old.iter().map(|file| file.name.clone()).collect(), through: last.last })

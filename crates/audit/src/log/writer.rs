@@ -44,6 +44,8 @@ pub(super) struct Tail {
     pub(super) predecessor: Option<Predecessor>,
     signer: Option<Signer>,
     is_pinned: bool,
+    /// The newest head that this process has ever seen.
+    newest: Option<Head>,
     /// The head file as it was seen or written last.
     head: Option<Head>,
     head_bytes: Vec<u8>,
@@ -61,6 +63,7 @@ impl Writer {
             predecessor: None,
             signer: None,
             is_pinned: false,
+            newest: None,
             head: None,
             head_bytes: Vec::new(),
             head_file: None,
@@ -89,7 +92,13 @@ impl Writer {
         if self.tail.keys.has_fingerprint_key()? {
             return self.tail.keys.fingerprinter();
         }
-        self.locked(|tail| tail.keys.fingerprinter())
+        self.locked(|tail| match tail.keys.pin()? {
+            Some(_) => {
+                let why = "it is gone, and fingerprints under another key could not be compared".to_owned();
+                Err(AuditError::Key { path: "fingerprint-key".to_owned(), why })
+            }
+            None => tail.keys.fingerprinter(),
+        })
     }
 }
 
@@ -150,6 +159,7 @@ impl Tail {
             self.signer = self.keys.signer_for(key)?;
         }
         self.head = Some(head);
+        self.newest = Some(head);
         Ok(head)
     }
 
@@ -164,13 +174,14 @@ impl Tail {
         };
         self.head_bytes = bytes;
         self.head = Some(head);
+        self.newest = Some(head);
         if head.has_failed {
             return Err(AuditError::SyncFailed { path: self.directory.display().to_string() });
         }
         let Some(file) = self.open_file(head.file)? else { return self.without_file(head) };
         let path = self.path_of(head.file);
         let length = file.metadata().map_err(|error| AuditError::io("read", &path, &error))?.len();
-        let restarted = is_new && is_restart(head.moment, self.options.clock.now());
+        let restarted = is_new && self.is_restart(&head);
         if length != head.offset || head.is_closed || restarted {
             return self.recover(head, restarted);
         }
@@ -180,9 +191,23 @@ impl Tail {
         Ok(head)
     }
 
+    fn is_restart(&self, head: &Head) -> bool {
+        is_restart(head.moment, self.options.clock.now())
+    }
+
     /// The head of a log that this process has not seen or that another process has moved.
     fn accept_head(&mut self, bytes: &[u8]) -> Result<Head, AuditError> {
-        let head = read_head_file(bytes).newest.ok_or_else(|| self.no_head())?;
+        let read = read_head_file(bytes);
+        let head = read.newest.ok_or_else(|| self.no_head())?;
+        // A slot is torn only when the machine stops while it is written. Else somebody wants an older one to count.
+        if !read.is_whole && !self.is_restart(&head) {
+            return Err(self.no_head());
+        }
+        if let Some(newest) = self.newest.filter(|newest| newest.log == head.log && newest.generation > head.generation)
+        {
+            let path = self.directory.join(HEAD_FILE).display().to_string();
+            return Err(AuditError::Truncated { path, found: head.sequence, expected: newest.sequence });
+        }
         if self.signer.as_ref().is_none_or(|signer| signer.public_key() != head.key) {
             self.signer = Some(self.keys.signer_for(head.key)?.ok_or_else(|| self.no_key(head.key))?);
         }

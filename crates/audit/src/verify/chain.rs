@@ -21,6 +21,8 @@ use crate::format::{Hash, Kind, LogId, PublicKey, root_of};
 use crate::keys::{Pin, Witness};
 use crate::read::{Damage, DamageKind, Frame, Item, Scanner};
 
+const MAX_STATEMENTS: usize = 64;
+
 /// A point of the chain that something elsewhere speaks of.
 pub(super) struct Watched {
     pub(super) sequence: u64,
@@ -368,7 +370,9 @@ impl<'t> Chain<'t> {
                     lost.through.saturating_sub(lost.after)
                 );
                 self.note(Some(sequence), what);
-                self.lost.push((sequence, lost));
+                if self.lost.len() < VerifyReport::MAX_PROBLEMS {
+                    self.lost.push((sequence, lost));
+                }
                 Ok(())
             }),
         };
@@ -426,6 +430,10 @@ impl<'t> Chain<'t> {
         let what =
             format!("records up to {} were removed by {}: {}", statement.through, statement.by, statement.reason);
         self.note(Some(position.sequence), what);
+        // Only the newest can matter; a hostile log may hold any number.
+        if self.statements.len() == MAX_STATEMENTS {
+            self.statements.remove(0);
+        }
         self.statements.push((position.sequence, statement));
         Ok(())
     }

@@ -47,7 +47,7 @@ impl Snapshot {
         let mut files = Vec::new();
         for file in list_files(directory)? {
             let io = |error: io::Error| AuditError::io("read", &file.path, &error);
-            let metadata = fs::metadata(&file.path).map_err(io)?;
+            let metadata = regular(&file.path).map_err(io)?;
             files.push(SnapshotFile { bytes: metadata.len(), file, is_newest: false });
         }
         if let Some(newest) = files.last_mut() {
@@ -60,11 +60,17 @@ impl Snapshot {
 fn read_head(directory: &Path) -> Result<Option<HeadFile>, AuditError> {
     let path = directory.join(HEAD_FILE);
     let io = |error: io::Error| AuditError::io("read", &path, &error);
-    let file = match File::open(&path) {
+    let file = match regular(&path).and_then(|_| File::open(&path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(io)?,
     };
     let mut bytes = Vec::with_capacity(HEAD_BYTES + 1);
     file.take(HEAD_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
     Ok(Some(read_head_file(&bytes)))
+}
+
+/// What is no regular file could be read for ever, or never.
+fn regular(path: &Path) -> io::Result<fs::Metadata> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_file() { Ok(metadata) } else { Err(io::Error::other("it is not a regular file")) }
 }
