@@ -43,7 +43,7 @@ pub use context::{
 };
 pub use plan::{Injection, Plan, PlanFault, PlanProblem, plan};
 pub use process::protect_process;
-pub use registry::{BackendKind, KINDS, kind};
+pub use registry::{BackendKind, kind, kinds};
 pub use resolve::{
     BACKEND_VARIABLE, DEFAULT_KIND, ENDPOINT_VARIABLE, FailureKind, Place, Policy, Query, Registration, ResolveError,
     Resolver, Retry,

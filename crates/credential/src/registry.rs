@@ -16,8 +16,8 @@ pub struct BackendKind {
     pub make: fn(&mut Setup<'_>) -> Result<Box<dyn Backend>, ConfigError>,
 }
 
-/// All kinds.
-pub static KINDS: &[BackendKind] = &[
+/// Kinds that need no network; those that do are in [`backend::network`].
+static LOCAL: &[BackendKind] = &[
     backend::embedded::KIND,
     backend::environment::KIND,
     backend::file::KIND,
@@ -29,15 +29,20 @@ pub static KINDS: &[BackendKind] = &[
     backend::secret_service::KIND,
 ];
 
+/// All kinds.
+pub fn kinds() -> impl Iterator<Item = &'static BackendKind> {
+    LOCAL.iter().chain(&backend::network::KINDS)
+}
+
 /// The kind of a name or alias.
 pub fn kind(name: &str) -> Option<&'static BackendKind> {
-    KINDS.iter().find(|k| k.name == name || k.aliases.contains(&name))
+    kinds().find(|k| k.name == name || k.aliases.contains(&name))
 }
 
 /// What to say of a name that neither the contract nor the list knows: the closest one, or all.
 pub(crate) fn unknown(name: &str, own: &[&str]) -> ConfigError {
     let known =
-        || own.iter().copied().chain(KINDS.iter().flat_map(|k| [k.name].into_iter().chain(k.aliases.iter().copied())));
+        || own.iter().copied().chain(kinds().flat_map(|k| [k.name].into_iter().chain(k.aliases.iter().copied())));
     let fix = match closest(name, known()) {
         Some(near) => format!("did you mean {near}?"),
         None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),

@@ -2,15 +2,15 @@
 
 pub mod age;
 mod age_files;
-#[cfg(any(test, feature = "testing"))]
-pub mod conformance;
-pub mod embedded;
-pub mod environment;
 pub mod aws;
 pub mod azure;
 pub(crate) mod bearer;
 pub mod bitwarden;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 pub mod doppler;
+pub mod embedded;
+pub mod environment;
 mod error;
 pub mod exec;
 mod fault;
@@ -23,15 +23,16 @@ pub mod infisical;
 pub(crate) mod json;
 pub mod kubernetes;
 pub(crate) mod location;
+pub(crate) mod network;
 pub mod onepassword;
 pub mod openbao;
 pub(crate) mod parallel;
+pub mod pass;
 pub(crate) mod process;
 pub mod resolver;
-mod variables;
-pub mod pass;
 pub mod secret_service;
 pub mod sops;
+mod variables;
 
 use std::time::Duration;
 

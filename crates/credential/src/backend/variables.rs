@@ -23,6 +23,11 @@ impl Variables {
         Self(Arc::new(move |name| map.get(name).cloned()))
     }
 
+    /// Those that a function gives.
+    pub(crate) fn by(look_up: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look_up))
+    }
+
     /// None at all.
     pub fn none() -> Self {
         Self(Arc::new(|_| None))
