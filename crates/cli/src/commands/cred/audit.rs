@@ -1,35 +1,28 @@
-//! The one place where what is done with credentials is recorded. No answer without its record: where recording fails,
-//! the command ends before it answers.
+//! What is done with credentials is recorded here. No answer without its record: where recording fails, the command ends
+//! before it answers.
 
-use custody_contract::{CredentialRef, Diagnostic};
+pub use custody_audit::Action;
+use custody_audit::{AuditLog, Class, Outcome, Principal, Text};
+use custody_contract::{CredentialRef, Environment};
+use custody_credential::ResolveError;
+use custody_credential::backend::ErrorKind;
 
-use crate::exit;
+use crate::audit_log::{self, Layout};
 use crate::failure::Failure;
 
-/// What was done.
+/// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// The material was read and shown to nobody.
-    Resolve,
-    /// The material was shown to a person.
-    Reveal,
-    /// A new version was written.
-    Write,
-    /// Another version was put in force.
-    Activate,
-    /// All versions were removed.
-    Delete,
-    /// The store got new keys, or other ways to them.
-    Rekey,
-    /// A backup was written.
-    Backup,
-    /// A backup was put in place.
-    Restore,
+pub enum Step {
+    /// It is about to be done: what is changed is recorded before and after.
+    Begun,
+    /// It is done.
+    Done,
+    /// It was not done.
+    Not(Outcome),
 }
 
 /// One thing that was done. Holds no secret material.
 #[derive(Debug)]
-#[expect(dead_code, reason = "read by the sink that records it, once one is connected")]
 pub struct Event<'a> {
     /// What.
     pub action: Action,
@@ -39,45 +32,74 @@ pub struct Event<'a> {
     pub backend: &'a str,
     /// Which version, as the backend writes it.
     pub version: Option<&'a str>,
+    /// In which environment, where it matters.
+    pub environment: Option<Environment>,
     /// Why, as the person said.
     pub reason: Option<&'a str>,
-    /// Whether it was allowed and done.
-    pub is_done: bool,
+    /// How far it has come.
+    pub step: Step,
 }
 
-/// Where events are recorded.
-pub trait Sink {
+/// An open log.
+pub struct Recorder(AuditLog);
+
+impl Recorder {
+    /// Opens the user's log.
+    ///
+    /// # Errors
+    /// The log cannot be used.
+    pub fn open() -> Result<Recorder, Failure> {
+        Ok(Recorder(Layout::find(None, None)?.open()?))
+    }
+
     /// Records an event for good.
     ///
     /// # Errors
-    /// Why it could not: then nothing is answered.
-    fn record(&self, event: &Event<'_>) -> Result<(), String>;
-}
-
-/// Nowhere, until a log is connected.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn record(&self, _: &Event<'_>) -> Result<(), String> {
-        Ok(())
+    /// It could not be recorded: then nothing is answered.
+    pub fn record(&self, event: &Event<'_>) -> Result<(), Failure> {
+        let (outcome, purpose) = match event.step {
+            Step::Begun => (Outcome::Allowed, "custody cred, begun"),
+            Step::Done => (Outcome::Allowed, "custody cred"),
+            Step::Not(outcome) => (outcome, "custody cred"),
+        };
+        let mut record = custody_audit::Event::new(event.action, outcome, Principal::current())
+            .backend(event.backend)
+            .purpose(Text::new(purpose));
+        if let Some(reference) = event.reference {
+            record = record.reference(reference);
+        }
+        if let Some(version) = event.version {
+            record = record.version(version);
+        }
+        if let Some(environment) = event.environment {
+            record = record.environment(environment);
+        }
+        if let Some(reason) = event.reason {
+            record = record.reason(Text::new(reason));
+        }
+        self.0.record(&record).map(|_| ()).map_err(|error| audit_log::failure(&error))
     }
 }
 
-/// Records an event.
+/// Records one event.
 ///
 /// # Errors
 /// It could not be recorded.
 pub fn record(event: &Event<'_>) -> Result<(), Failure> {
-    sink().record(event).map_err(|why| Failure {
-        diagnostics: vec![
-            Diagnostic::error("audit", "cannot record what is asked for, so it is not done")
-                .why(why)
-                .fix("see docs/audit.md"),
-        ],
-        code: exit::UNAVAILABLE,
-    })
+    Recorder::open()?.record(event)
 }
 
-fn sink() -> Box<dyn Sink> {
-    Box::new(Nowhere)
+/// The outcome of a credential that did not resolve.
+pub fn outcome(error: &ResolveError) -> Outcome {
+    let Some(error) = error.backend() else { return Outcome::Denied(Class::Policy) };
+    match error.kind {
+        ErrorKind::Denied => Outcome::Denied(Class::Denied),
+        ErrorKind::Unauthenticated => Outcome::Denied(Class::Unauthenticated),
+        ErrorKind::NotFound => Outcome::Failed(Class::NotFound),
+        ErrorKind::RateLimited => Outcome::Failed(Class::RateLimited),
+        ErrorKind::Unreachable => Outcome::Failed(Class::Unreachable),
+        ErrorKind::Malformed => Outcome::Failed(Class::Malformed),
+        ErrorKind::Sealed => Outcome::Failed(Class::Sealed),
+        _ => Outcome::Failed(Class::Configuration),
+    }
 }

@@ -9,7 +9,7 @@ use custody_credential::backend::{ErrorKind, Metadata};
 use custody_credential::{FailureKind, Place, Resolver};
 use jiff::Timestamp;
 
-use super::audit::{self, Action, Event};
+use super::audit::{self, Action, Event, Recorder, Step};
 use super::session::{Session, age, config_failure, exit_code, resolve_failure, shown, store_failure, table};
 use super::{list, proof};
 use crate::arguments::{CredDoctor, DataFormat};
@@ -56,23 +56,25 @@ pub fn run(arguments: &CredDoctor) -> Result<ExitCode, Failure> {
 /// Resolves each credential, all of a backend at once; the values are dropped at once.
 fn examine<'s>(session: &'s Session, references: &[CredentialRef]) -> Result<Vec<Examined<'s>>, Failure> {
     let answers = session.resolver.resolve(references);
+    let log = Recorder::open()?;
     let mut examined = Vec::new();
     for (reference, answer) in references.iter().zip(answers) {
         let place = session.resolver.place(reference).ok();
-        let (metadata, failure) = match answer {
-            Ok(resolved) => (Some(resolved.metadata), None),
+        let (metadata, failure, step) = match answer {
+            Ok(resolved) => (Some(resolved.metadata), None, Step::Done),
             Err(error) => {
                 let diagnostic = resolve_failure(&error).diagnostics.swap_remove(0);
-                (None, Some((error.kind(), diagnostic)))
+                (None, Some((error.kind(), diagnostic)), Step::Not(audit::outcome(&error)))
             }
         };
-        audit::record(&Event {
+        log.record(&Event {
             action: Action::Resolve,
             reference: Some(reference),
             backend: place.as_ref().map_or("", |p| &p.backend),
             version: metadata.as_ref().and_then(|m| m.version.as_deref()),
             reason: Some("custody cred doctor"),
-            is_done: failure.is_none(),
+            environment: Some(session.environment),
+            step,
         })?;
         let item = session.resolver.registered(reference);
         examined.push(Examined { reference: reference.clone(), place, metadata, item, failure });

@@ -7,7 +7,7 @@ use custody_credential::backend::{ErrorKind, Metadata, Resolved, VersionRequest}
 use custody_credential::{Query, ResolveError};
 use jiff::Timestamp;
 
-use super::audit::{self, Action, Event};
+use super::audit::{self, Action, Event, Step};
 use super::session::{Session, age, denied, may_ask, resolve_failure, shown, usage};
 use super::{doctor, proof};
 use crate::arguments::{CredGet, DataFormat};
@@ -95,7 +95,6 @@ fn resolve(arguments: &CredGet, session: &Session, action: Action) -> Result<Res
     };
     let resolved = session.resolver.answer(&[query]).pop();
     let backend = session.resolver.place(&arguments.reference).map(|p| p.backend).unwrap_or_default();
-    let done = matches!(resolved, Some(Ok(_)));
     let version = match &resolved {
         Some(Ok(resolved)) => resolved.metadata.version.clone(),
         _ => None,
@@ -106,7 +105,11 @@ fn resolve(arguments: &CredGet, session: &Session, action: Action) -> Result<Res
         backend: &backend,
         version: version.as_deref(),
         reason: arguments.reason.as_deref(),
-        is_done: done,
+        environment: Some(session.environment),
+        step: match &resolved {
+            Some(Err(error)) => Step::Not(audit::outcome(error)),
+            _ => Step::Done,
+        },
     })?;
     match resolved {
         Some(Ok(resolved)) => Ok(resolved),

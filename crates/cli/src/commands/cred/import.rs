@@ -14,7 +14,7 @@ use custody_credential::{ResolveError, Resolver, SecretValue};
 use custody_envkeys::dotenv::{Dialect, Document, ProblemKind};
 use custody_envkeys::{Class, Setting, classify};
 
-use super::audit::{self, Action, Event};
+use super::audit::{Action, Event, Recorder, Step};
 use super::session::{Session, resolve_failure, usage};
 use crate::arguments::{CredImport, DataFormat};
 use crate::failure::Failure;
@@ -200,19 +200,21 @@ fn store(arguments: &CredImport, session: &Session, moves: &mut [Move]) -> Resul
             return Err(usage(format!("{} is taken", one.reference), why, fix));
         }
     }
+    let log = Recorder::open()?;
     for one in moves.iter_mut().filter(|m| m.state == State::Planned) {
         let backend = session.resolver.place(&one.reference).map(|p| p.backend).unwrap_or_default();
-        let event = |version, is_done| Event {
-            action: Action::Write,
+        let event = |version, step| Event {
+            action: Action::Import,
             reference: Some(&one.reference),
             backend: &backend,
             version,
             reason: Some("custody cred import"),
-            is_done,
+            environment: Some(session.environment),
+            step,
         };
-        audit::record(&event(None, false))?;
+        log.record(&event(None, Step::Begun))?;
         let written = session.resolver.put(&one.reference, &one.value).map_err(|e| resolve_failure(&e))?;
-        audit::record(&event(written.version.as_deref(), true))?;
+        log.record(&event(written.version.as_deref(), Step::Done))?;
         one.state = State::Stored;
     }
     Ok(())

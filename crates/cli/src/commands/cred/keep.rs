@@ -7,7 +7,7 @@ use custody_contract::CredentialRef;
 use custody_credential::SecretValue;
 use custody_credential::backend::embedded::{Keys, Replace, SlotKind, Store};
 
-use super::audit::{self, Action, Event};
+use super::audit::{self, Action, Event, Step};
 use super::session::{Session, may_ask, prompt, resolve_failure, secret_file, shown, store_failure, table, usage};
 use crate::arguments::{CredBackup, CredPlace, CredRestore, CredUnlock, CredVersion, DataFormat, UnlockBy};
 use crate::failure::Failure;
@@ -25,9 +25,9 @@ fn record(
     reference: Option<&CredentialRef>,
     backend: &str,
     version: Option<&str>,
-    is_done: bool,
+    step: Step,
 ) -> Result<(), Failure> {
-    audit::record(&Event { action, reference, backend, version, reason: None, is_done })
+    audit::record(&Event { action, reference, backend, version, environment: None, reason: None, step })
 }
 
 pub fn history(credential: &CredVersion) -> Result<ExitCode, Failure> {
@@ -58,9 +58,9 @@ pub fn history(credential: &CredVersion) -> Result<ExitCode, Failure> {
 pub fn activate(credential: &CredVersion, number: u64) -> Result<ExitCode, Failure> {
     let (_, name, store, location) = open(credential)?;
     let version = number.to_string();
-    record(Action::Activate, Some(&credential.reference), &name, Some(&version), false)?;
+    record(Action::Rotate, Some(&credential.reference), &name, Some(&version), Step::Begun)?;
     store.activate(&location, number).map_err(|e| store_failure(&e))?;
-    record(Action::Activate, Some(&credential.reference), &name, Some(&version), true)?;
+    record(Action::Rotate, Some(&credential.reference), &name, Some(&version), Step::Done)?;
     output::print(&format!("Version {number} of {} is in force.\n", credential.reference))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -82,9 +82,9 @@ pub fn delete(credential: &CredVersion, yes: bool) -> Result<ExitCode, Failure> 
             return Ok(ExitCode::SUCCESS);
         }
     }
-    record(Action::Delete, Some(&credential.reference), &name, None, false)?;
+    record(Action::Delete, Some(&credential.reference), &name, None, Step::Begun)?;
     store.delete(&location).map_err(|e| store_failure(&e))?;
-    record(Action::Delete, Some(&credential.reference), &name, None, true)?;
+    record(Action::Delete, Some(&credential.reference), &name, None, Step::Done)?;
     output::print(&format!("Deleted {} with {versions} version(s).\n", credential.reference))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -92,9 +92,9 @@ pub fn delete(credential: &CredVersion, yes: bool) -> Result<ExitCode, Failure> 
 pub fn rekey(place: &CredPlace) -> Result<ExitCode, Failure> {
     let session = Session::open(place)?;
     let (name, store) = session.store(None)?;
-    record(Action::Rekey, None, &name, None, false)?;
+    record(Action::Rekey, None, &name, None, Step::Begun)?;
     store.rekey().map_err(|e| store_failure(&e))?;
-    record(Action::Rekey, None, &name, None, true)?;
+    record(Action::Rekey, None, &name, None, Step::Done)?;
     output::print("The store has new keys. Backups open with their own passphrase or identity as before.\n")?;
     Ok(ExitCode::SUCCESS)
 }
@@ -112,7 +112,7 @@ fn slot(by: UnlockBy) -> SlotKind {
 pub fn unlock(arguments: &CredUnlock) -> Result<ExitCode, Failure> {
     let session = Session::open(&arguments.place)?;
     let (name, mut store) = session.store(None)?;
-    record(Action::Rekey, None, &name, None, false)?;
+    record(Action::Rekey, None, &name, None, Step::Begun)?;
     if let Some(by) = arguments.add {
         store.keys_mut().recipients.extend(arguments.recipient.iter().cloned());
         if by == UnlockBy::Passphrase {
@@ -126,7 +126,7 @@ pub fn unlock(arguments: &CredUnlock) -> Result<ExitCode, Failure> {
     if let Some(by) = arguments.remove {
         store.remove_slot(slot(by)).map_err(|e| store_failure(&e))?;
     }
-    record(Action::Rekey, None, &name, None, true)?;
+    record(Action::Rekey, None, &name, None, Step::Done)?;
     let ways = store.record().map_err(|e| store_failure(&e))?.slots;
     let ways: Vec<&str> = ways.iter().map(|s| s.as_str()).collect();
     output::print(&format!("The store is unlocked by: {}.\n", ways.join(", ")))?;
@@ -168,9 +168,9 @@ pub fn backup(arguments: &CredBackup) -> Result<ExitCode, Failure> {
     if kind == SlotKind::Passphrase && keys.passphrase.is_none() {
         keys.passphrase = Some(new_passphrase("Passphrase of the backup (not shown): ")?);
     }
-    record(Action::Backup, None, &name, None, false)?;
+    record(Action::Backup, None, &name, None, Step::Begun)?;
     let secrets = store.back_up(&arguments.file, kind, &keys).map_err(|e| store_failure(&e))?;
-    record(Action::Backup, None, &name, None, true)?;
+    record(Action::Backup, None, &name, None, Step::Done)?;
     output::print(&format!("Wrote {secrets} secret(s) to {}, encrypted.\n", arguments.file.display()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -181,9 +181,9 @@ pub fn restore(arguments: &CredRestore) -> Result<ExitCode, Failure> {
     let mut keys = backup_keys(&session, arguments.passphrase_file.as_deref())?;
     keys.identity_file = arguments.identity_file.clone();
     let replace = if arguments.replace { Replace::Yes } else { Replace::No };
-    record(Action::Restore, None, &name, None, false)?;
+    record(Action::Restore, None, &name, None, Step::Begun)?;
     let restored = store.restore(&arguments.file, &keys, replace).map_err(|e| store_failure(&e))?;
-    record(Action::Restore, None, &name, None, true)?;
+    record(Action::Restore, None, &name, None, Step::Done)?;
     output::print(&format!("Restored {} secret(s) with {} version(s).\n", restored.secrets, restored.versions))?;
     Ok(ExitCode::SUCCESS)
 }

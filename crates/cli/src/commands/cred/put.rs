@@ -7,7 +7,7 @@ use custody_contract::{CredentialRef, Diagnostic};
 use custody_credential::backend::embedded::MAX_VALUE_BYTES;
 use custody_credential::{Prompt as _, SecretValue, TerminalPrompt};
 
-use super::audit::{self, Action, Event};
+use super::audit::{self, Action, Event, Step};
 use super::session::{Session, may_ask, resolve_failure, store_failure, usage};
 use crate::arguments::{CredPut, DataFormat};
 use crate::failure::Failure;
@@ -26,15 +26,16 @@ pub fn run(arguments: &CredPut) -> Result<ExitCode, Failure> {
     if value.is_empty() && !arguments.allow_empty {
         return Err(usage("the secret is empty", "nothing was typed or read", "try again, or give --allow-empty"));
     }
-    let event = |version, is_done| Event {
-        action: Action::Write,
+    let event = |version, step| Event {
+        action: Action::Put,
         reference: Some(&reference),
         backend: &place.backend,
         version,
         reason: arguments.note.as_deref(),
-        is_done,
+        environment: Some(session.environment),
+        step,
     };
-    audit::record(&event(None, false))?;
+    audit::record(&event(None, Step::Begun))?;
     let (version, created) = match &arguments.note {
         Some(note) => {
             let (_, store) = session.store(Some(&reference))?;
@@ -47,7 +48,7 @@ pub fn run(arguments: &CredPut) -> Result<ExitCode, Failure> {
         }
     };
     drop(value);
-    audit::record(&event(version.as_deref(), true))?;
+    audit::record(&event(version.as_deref(), Step::Done))?;
     match arguments.place.format {
         DataFormat::Json => output::print(&format!(
             "{:#}\n",
