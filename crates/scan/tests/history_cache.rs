@@ -165,6 +165,48 @@ fn a_cache_that_is_damaged_foreign_or_not_writable_is_as_good_as_none() {
     let outcome =
         scan(&HistorySource::new(scanned.sandbox.at("repo")).cache(Some(scanned.sandbox.at("repo/README.md"))));
     assert_eq!(outcome.findings.len(), 1);
+    // One from an older or newer version has another name; should it have this one, its content tells.
+    for foreign in [&b"custody-history\n"[..], &[0; 4096], b"custody-objects\n and more"] {
+        fs::write(&file, foreign).expect("written");
+        scanned.scan("foreign");
+    }
+    let padded = |length: u64| {
+        let huge = fs::OpenOptions::new().write(true).open(&file).expect("opened");
+        huge.set_len(length).expect("set");
+    };
+    padded(sound.len() as u64 + 1);
+    scanned.scan("longer than it should be");
+    padded(1 << 40);
+    scanned.scan("huge");
+    fs::remove_file(&file).expect("removed");
+    fs::create_dir(&file).expect("made");
+    scanned.scan("a directory in its place");
+    fs::remove_dir(&file).expect("removed");
+    let mut permissions = fs::metadata(scanned.cache()).expect("metadata").permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(scanned.cache(), permissions.clone()).expect("set");
+    scanned.scan("read-only");
+    #[expect(clippy::permissions_set_readonly_false, reason = "a temporary directory, which is removed")]
+    permissions.set_readonly(false);
+    fs::set_permissions(scanned.cache(), permissions).expect("set");
+}
+
+#[test]
+fn scans_at_the_same_time_do_no_harm() {
+    let scanned = Scanned::new(Sandbox::repository(&[]));
+    for number in 1..6u32 {
+        scanned.sandbox.write("file.txt", format!("{number}\n{}", token(number)));
+        scanned.sandbox.commit("a version");
+        if number % 2 == 0 {
+            scanned.sandbox.git(&["gc", "-q"]);
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| scanned.scan("at once"));
+            }
+        });
+    }
+    assert_eq!(scanned.scan("after all").findings.len(), 5);
 }
 
 #[test]
