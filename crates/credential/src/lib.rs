@@ -4,6 +4,7 @@
 //! a [`SecretValue`] at run time, read-only, from a secret manager (ENV-4), in the process that needs it.
 
 pub mod backend;
+pub mod prove;
 mod secret;
 
 pub use secret::SecretValue;
