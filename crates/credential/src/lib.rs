@@ -34,6 +34,7 @@ mod process;
 mod program;
 mod registry;
 mod resolve;
+pub mod prove;
 mod secret;
 mod setup;
 mod terminal;
