@@ -194,9 +194,9 @@ fn torture(rounds: u64, directory: &Path) -> Outcome<()> {
                 }
             }
         });
-        // The first line says that it is at work; then it lives for up to 60 ms.
+        // The first line says that it is at work; then it lives for up to 400 ms.
         known.hear(&lines.recv()?);
-        std::thread::sleep(Duration::from_micros(blend(round) % 60_000));
+        std::thread::sleep(Duration::from_micros(blend(round) % 400_000));
         child.kill()?;
         child.wait()?;
         reader.join().map_err(|_| "the reader failed")?;
