@@ -8,9 +8,10 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use common::{failure, text};
+use custody_credential::backend::aws::{AwsSecretsManager, AwsSettings};
 use custody_credential::backend::http::HttpSettings;
 use custody_credential::backend::openbao::{Engine, OpenBao, OpenBaoSettings};
-use custody_credential::backend::{BackendError, ErrorKind, Variables};
+use custody_credential::backend::{Backend, BackendError, ErrorKind, Variables};
 use custody_testkit::servers::{Reply, Stub};
 use serde_json::json;
 
@@ -140,6 +141,20 @@ fn what_is_no_answer_of_the_service_is_called_so() {
     {
         assert_eq!(refused(says(content)).kind, ErrorKind::Unreachable, "{why}");
     }
+}
+
+#[test]
+fn lists_without_an_end_are_given_up() {
+    let server = Stub::start(|_| Reply::json(200, &json!({"data": {"keys": ["a/", "b/"]}})));
+    let error = backend(server.address()).list("kv").unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Malformed, "{error}");
+    assert!(server.received().len() <= 10_000);
+    let server = Stub::start(|_| Reply::json(200, &json!({"SecretList": [], "NextToken": "again"})));
+    let settings =
+        AwsSettings { endpoint: Some(server.address()), region: Some("us-east-1".into()), ..Default::default() };
+    let keys = Variables::of([("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")]);
+    let error = AwsSecretsManager::new(settings, &keys).unwrap().list("").unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Malformed, "{error}");
 }
 
 #[test]

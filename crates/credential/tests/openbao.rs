@@ -448,7 +448,7 @@ fn a_pod_logs_in_by_its_service_account_with_a_stub_of_the_cluster() {
         servers::Reply::json(
             201,
             &json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "status": {
-                "authenticated": is_known, "user": {"username": "system:serviceaccount:team:finops", "uid": "u"},
+                "authenticated": is_known, "audiences": ["api"], "user": {"username": "system:serviceaccount:team:finops", "uid": "u"},
             }}),
         )
     });

@@ -25,8 +25,6 @@ const NAME: &str = "kubernetes";
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// So many requests at the same time.
 const PARALLEL: usize = 16;
-/// So many pages of a list are read.
-const MAX_PAGES: usize = 1000;
 
 /// Settings: the table of the backend in the contract file. None of them is secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -192,7 +190,9 @@ impl Kubernetes {
         let (namespace, _) = self.place(&path)?;
         let mut names = Vec::new();
         let mut token = String::new();
-        for _ in 0..MAX_PAGES {
+        let patience = self.http.patience();
+        loop {
+            patience.check()?;
             let url = self.url(namespace, &format!("?limit=500&continue={}", encode_segment(&token)));
             // Names only: the values do not leave the server.
             let kind = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
@@ -209,7 +209,6 @@ impl Kubernetes {
                 return Ok(names);
             }
         }
-        Err(Fault::malformed("the list of secrets does not end"))
     }
 }
 

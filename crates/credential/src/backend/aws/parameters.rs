@@ -23,8 +23,6 @@ const NAME: &str = "aws-parameter-store";
 const BATCH: usize = 10;
 /// So many requests at the same time: the service throttles more.
 const PARALLEL: usize = 8;
-/// So many pages of a list are read.
-const MAX_PAGES: usize = 2000;
 
 /// The backend.
 pub struct AwsParameterStore {
@@ -265,7 +263,9 @@ impl AwsParameterStore {
         }
         let mut names = Vec::new();
         let mut token: Option<String> = None;
-        for _ in 0..MAX_PAGES {
+        let patience = self.service.context.http.patience();
+        loop {
+            patience.check()?;
             let mut body = serde_json::json!({ "MaxResults": 50 });
             if !prefix.is_empty() {
                 body["ParameterFilters"] =
@@ -281,14 +281,17 @@ impl AwsParameterStore {
             }
             let page: Page = json::parse(answer.json()?, "the list of parameters")?;
             names.extend(page.parameters.into_iter().map(|named| named.name));
-            token = page.next_token.filter(|token| !token.is_empty());
+            let next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_some() && next == token {
+                return Err(Fault::malformed("the list does not end"));
+            }
+            token = next;
             if token.is_none() {
                 names.sort();
                 names.dedup();
                 return Ok(names);
             }
         }
-        Err(Fault::malformed("the list of parameters does not end"))
     }
 }
 

@@ -28,8 +28,6 @@ const NAME: &str = "aws-secrets-manager";
 const BATCH: usize = 20;
 /// So many requests at the same time: the service throttles more.
 const PARALLEL: usize = 16;
-/// So many pages of a list are read.
-const MAX_PAGES: usize = 2000;
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
@@ -245,7 +243,9 @@ impl AwsSecretsManager {
         }
         let mut names = Vec::new();
         let mut token: Option<String> = None;
-        for _ in 0..MAX_PAGES {
+        let patience = self.service.context.http.patience();
+        loop {
+            patience.check()?;
             let mut body = serde_json::json!({ "MaxResults": 100 });
             if !prefix.is_empty() {
                 body["Filters"] = serde_json::json!([{ "Key": "name", "Values": [prefix] }]);
@@ -260,14 +260,17 @@ impl AwsSecretsManager {
             let page: Page = json::parse(answer.json()?, "the list of secrets")?;
             // The service's filter does not mind case and knows words; the prefix is meant as it is written.
             names.extend(page.secret_list.into_iter().map(|named| named.name).filter(|name| name.starts_with(prefix)));
-            token = page.next_token.filter(|token| !token.is_empty());
+            let next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_some() && next == token {
+                return Err(Fault::malformed("the list does not end"));
+            }
+            token = next;
             if token.is_none() {
                 names.sort();
                 names.dedup();
                 return Ok(names);
             }
         }
-        Err(Fault::malformed("the list of secrets does not end"))
     }
 }
 

@@ -24,8 +24,6 @@ const NAME: &str = "azure-key-vault";
 const API: &str = "api-version=7.4";
 /// So many requests at the same time.
 const PARALLEL: usize = 32;
-/// So many pages of a list are read.
-const MAX_PAGES: usize = 2000;
 
 /// Settings: the table of the backend in the contract file. None of them is secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -133,7 +131,9 @@ impl AzureKeyVault {
     /// All pages of a list, which follow each other on the same host.
     fn pages(&self, first: String, mut each: impl FnMut(Page)) -> Result<(), Fault> {
         let mut url = first;
-        for _ in 0..MAX_PAGES {
+        let patience = self.http.patience();
+        loop {
+            patience.check()?;
             let answer = self.ask(|| Request::get(&url))?;
             let mut page: Page = json::parse(answer.json()?, "the list")?;
             let next = page.next_link.take().filter(|next| !next.is_empty());
@@ -145,7 +145,6 @@ impl AzureKeyVault {
                 Some(_) => return Err(Fault::malformed("the list goes on at another place than the vault")),
             }
         }
-        Err(Fault::malformed("the list does not end"))
     }
 
     /// The versions that can be used, the newest first.

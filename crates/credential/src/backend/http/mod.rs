@@ -9,6 +9,7 @@
 
 mod answer;
 mod buffers;
+mod patience;
 mod proxy;
 mod settings;
 mod text;
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 pub use settings::HttpSettings;
 
 pub(crate) use answer::Answer;
+pub(crate) use patience::Patience;
 pub(crate) use text::clean;
 
 use super::json::reserve;
@@ -231,6 +233,11 @@ impl Client {
             url = redirect(&url, &answer, request.method)?;
         }
         Err(Fault::malformed(format!("{} redirects in a circle", origin(&url))))
+    }
+
+    /// Patience for a listing.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience::new(self.settings.timeout())
     }
 
     fn exchange(&self, request: &Request, url: &Uri) -> Result<Answer, Fault> {

@@ -52,6 +52,11 @@ impl Api {
         Ok(Self { client, base, namespace: namespace.filter(|name| !name.is_empty()) })
     }
 
+    /// Patience for a listing.
+    pub(super) fn patience(&self) -> super::super::http::Patience {
+        self.client.patience()
+    }
+
     /// Reads; any status is an answer.
     pub(super) fn get(&self, path: &str, token: Option<&str>) -> Result<Answer, Fault> {
         self.send(Request::get(self.url(path)), token)

@@ -25,9 +25,13 @@ impl OpenBao {
         let prefix = prefix.trim_matches('/');
         let mut folders = if prefix.is_empty() { self.kv_mounts()? } else { vec![self.folder(prefix)?] };
         let mut found = Vec::new();
+        let patience = self.api.patience();
         for _ in 0..MAX_DEPTH {
             let mut deeper = Vec::new();
-            let listed = parallel::map(&folders, self.parallel, |folder| self.names(folder));
+            let listed = parallel::map(&folders, self.parallel, |folder| {
+                patience.check()?;
+                self.names(folder)
+            });
             for (folder, names) in folders.iter().zip(listed) {
                 for name in names? {
                     if found.len() + deeper.len() >= MAX_NAMES {
