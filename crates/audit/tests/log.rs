@@ -346,3 +346,23 @@ fn the_head_kept_elsewhere_tells_that_the_whole_directory_was_put_back() {
     }
     assert_eq!(kinds(&fixture.verify()), [ProblemKind::ExpectedHead]);
 }
+
+#[test]
+fn a_slot_of_the_head_that_was_torn_with_the_power_is_recorded() {
+    let fixture = Fixture::with_events(3);
+    let path = fixture.directory().join("head");
+    let mut head = fs::read(&path).expect("read");
+    let generation = |at: usize| u64::from_le_bytes(head[at + 24..at + 32].try_into().expect("eight bytes"));
+    let newest = if generation(0) > generation(4096) { 0 } else { 4096 };
+    head[newest + 100..newest + 240].fill(0);
+    fs::write(&path, head).expect("written");
+    assert!(matches!(fixture.record(&fixture.open()), Err(AuditError::NoHead { .. })));
+    fixture.clock.restart();
+    fixture.record(&fixture.open()).expect("recorded");
+    let report = fixture.assert_intact();
+    assert!(
+        report.notes.iter().any(|note| note.what.contains("was torn when the machine stopped")),
+        "{:?}",
+        report.notes
+    );
+}

@@ -1,7 +1,8 @@
 //! Making a log: keys, first record, head, and last of all the file, so that a process that dies on the way leaves
 //! nothing that looks like a log.
 
-use super::writer::{Tail, json, private_file};
+use super::batch::json;
+use super::writer::{Tail, private_file};
 use crate::error::AuditError;
 use crate::format::entry::Created;
 use crate::format::file::{FILE_HEADER_BYTES, FileHeader};

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::AuditLog;
-use super::writer::{Draft, Written};
+use super::batch::{Draft, Written};
 use crate::error::AuditError;
 use crate::lock::LockFile;
 

@@ -4,8 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::AuditLog;
+use super::batch::{Batch, Draft, json};
 use super::options::Options;
-use super::writer::{Batch, Draft, Tail, json, private_file};
+use super::writer::{Tail, private_file};
 use crate::error::AuditError;
 use crate::event::Text;
 use crate::format::entry::{KeyRotated, Predecessor, PruneStatement, Pruned};

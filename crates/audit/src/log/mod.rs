@@ -1,5 +1,6 @@
 //! Writing: opening a log, and getting a receipt for an event.
 
+mod batch;
 mod create;
 mod group;
 mod maintain;
@@ -20,8 +21,9 @@ use crate::format::head::HeadId;
 use crate::format::record::MAX_PAYLOAD_BYTES;
 use crate::format::{Hash, Kind, LogId};
 use crate::keys::{KeyRing, KeyStore, make_private_directory};
+use batch::{Draft, Written, checkpoint_draft};
 use group::Queue;
-use writer::{Draft, Writer, Written};
+use writer::Writer;
 
 /// Proof that an event stands in the log. Nothing else makes one: who answers needs a receipt, and who has one may
 /// answer.
@@ -124,7 +126,7 @@ impl AuditLog {
     /// # Errors
     /// Any [`AuditError`].
     pub fn checkpoint(&self) -> Result<HeadId, AuditError> {
-        let written = self.submit(Box::new(writer::checkpoint_draft))?;
+        let written = self.submit(Box::new(checkpoint_draft))?;
         self.flush_through(written.sequence)?;
         Ok(HeadId { log: written.log, sequence: written.sequence, hash: written.hash })
     }

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
-use super::writer::{Batch, Tail, is_restart, json, private_file};
+use super::batch::{Batch, json};
+use super::writer::{Tail, is_restart, private_file};
 use crate::error::AuditError;
 use crate::format::entry::{KeyRotated, Lost, Repaired};
 use crate::format::file::{FILE_HEADER_BYTES, FileHeader};
@@ -58,6 +59,10 @@ impl Tail {
         if length > walk.head.offset {
             let why = if walk.stop.as_ref().is_some_and(|stop| stop.is_torn) { "torn" } else { "power-loss" };
             notes.push(json(Kind::Repaired, &self.cut(&file, &walk.head, length, why)?)?);
+        }
+        if !self.is_head_whole() {
+            let (why, offset, sha256) = ("head".to_owned(), head.slot(), digest(&[]));
+            notes.push(json(Kind::Repaired, &Repaired { why, offset, bytes: 0, sha256, kept_in: String::new() })?);
         }
         if is_short {
             let lost = Lost { after: walk.head.sequence, through: head.sequence, hash: head.hash };

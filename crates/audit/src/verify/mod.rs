@@ -6,6 +6,7 @@
 //! only with a head that was kept elsewhere ([`Trust::expecting`]).
 
 mod chain;
+mod content;
 mod finish;
 mod keys;
 mod problem;
