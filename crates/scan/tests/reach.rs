@@ -291,3 +291,44 @@ fn names_of_refs_and_reflogs_are_told_apart() {
     assert!(ways(5).is_empty());
     assert!((1..=5).all(|number| !format!("{outcome:?}").contains(&token(number)[8..])));
 }
+
+#[test]
+fn refs_may_change_and_files_of_the_cache_be_lost_between_two_scans() {
+    let sandbox = Sandbox::repository(&[]);
+    sandbox.write("a.txt", token(1));
+    sandbox.commit("a");
+    let cache = sandbox.at("cache");
+    let check = |expected: &str| {
+        let whole = history(&sandbox);
+        let cached = scan(&HistorySource::new(sandbox.at("repo")).cache(Some(cache.clone())));
+        assert_eq!(cached.findings, whole.findings, "{expected}");
+        assert_eq!(way(&cached, 1), expected);
+    };
+    check("still in main");
+    sandbox.git(&["branch", "other"]);
+    check("still in main, other");
+    sandbox.git(&["update-ref", "refs/heads/main", "HEAD~1"]);
+    check("still in other");
+    for (extension, damage) in [("commits", false), ("reach", false), ("commits", true), ("reach", true)] {
+        let entries = fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("an entry").path());
+        let file = entries.into_iter().find(|path| path.extension().is_some_and(|found| found == extension));
+        let file = file.expect("is kept");
+        if damage {
+            let mut bytes = fs::read(&file).expect("read");
+            *bytes.last_mut().expect("not empty") ^= 1;
+            fs::write(&file, bytes).expect("written");
+            sandbox.git(&["branch", &format!("after-damage-{extension}")]);
+            let cached = scan(&HistorySource::new(sandbox.at("repo")).cache(Some(cache.clone())));
+            // What cannot be known is not said, and known again the next time.
+            assert!(["unknown", "still in other"].contains(&&*way(&cached, 1)), "{extension}");
+        } else {
+            fs::remove_file(&file).expect("removed");
+        }
+        check("still in other");
+    }
+    sandbox.git(&["branch", "-D", "other"]);
+    sandbox.git(&["pack-refs", "--all"]);
+    check("staged");
+    sandbox.git(&["reset", "-q", "--hard"]);
+    check("only in the reflog of HEAD");
+}

@@ -237,6 +237,9 @@ impl Graph {
         }
         let id_length = kind.len_in_bytes();
         let parts = Parts::of(&body, id_length)?;
+        if !parts.is_sound(&body) {
+            return None;
+        }
         let mut graph = Graph { id_length, body, parts, others: Vec::new(), other_numbers: HashMap::default() };
         for other in others {
             let id = ObjectId::try_from(&other.0[..]).ok().filter(|id| id.kind() == kind)?;
@@ -286,6 +289,14 @@ impl Parts {
             .collect();
         (end as usize == links).then_some(Parts { count, ids, by_id, fan, parents, ages, ends })
     }
+
+    /// Whether every number is that of a commit.
+    fn is_sound(&self, body: &[u8]) -> bool {
+        let below = |part: &Range<usize>, end: usize| {
+            body[part.clone()].as_chunks::<4>().0.iter().all(|bytes| (u32::from_le_bytes(*bytes) as usize) < end)
+        };
+        below(&self.by_id, self.count) && below(&self.parents, self.count) && below(&self.fan, self.count + 1)
+    }
 }
 
 fn prefix(id: &[u8]) -> usize {
@@ -294,4 +305,83 @@ fn prefix(id: &[u8]) -> usize {
 
 fn narrow(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> ObjectId {
+        ObjectId::from_bytes_or_panic(blake3::hash(&[number]).as_bytes().first_chunk::<20>().expect("20 bytes"))
+    }
+
+    /// A line of ten commits, and one beside it.
+    fn graph() -> Graph {
+        let ids: Vec<ObjectId> = (0..10).map(id).collect();
+        let rows = (0..10u8).map(|at| {
+            (ids[usize::from(at)].as_bytes(), at.checked_sub(1).map(u32::from).into_iter(), 100 + u32::from(at))
+        });
+        let mut graph = Graph::build(20, rows);
+        assert_eq!(graph.add(id(10), 5, std::iter::once(id(9))), 110);
+        assert_eq!(graph.add(id(11), 50, [id(0), id(77)].into_iter()), 101);
+        assert_eq!(graph.add(id(3), 0, std::iter::empty()), 103);
+        graph
+    }
+
+    fn parents(graph: &Graph, of: u8) -> Vec<ObjectId> {
+        let commit = graph.find(&id(of)).expect("is there");
+        graph.parents(commit).map(|parent| graph.id(parent).to_owned()).collect()
+    }
+
+    #[test]
+    fn commits_are_found_with_their_parents_before_and_after_they_join() {
+        let mut graph = graph();
+        let before: Vec<Commit> = (0..12).map(|at| graph.find(&id(at)).expect("is there")).collect();
+        for joined in [false, true] {
+            assert_eq!(graph.len(), 12);
+            assert_eq!((parents(&graph, 0), parents(&graph, 5)), (vec![], vec![id(4)]), "{joined}");
+            assert_eq!((parents(&graph, 10), parents(&graph, 11)), (vec![id(9)], vec![id(0)]), "{joined}");
+            assert_eq!(graph.find(&id(99)), None);
+            if !joined {
+                let numbers = graph.join();
+                for (at, &old) in (0..12).zip(&before) {
+                    assert_eq!(graph.find(&id(at)), Some(numbers[old as usize]));
+                }
+                assert!(graph.others().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_claim_counts_and_nothing_lies_behind_a_cut() {
+        let graph = graph();
+        let at = |number| graph.find(&id(number)).expect("is there");
+        let mut claims = vec![UNCLAIMED; graph.len()];
+        graph.claim(&mut claims, at(4), 1, &HashSet::new());
+        graph.claim(&mut claims, at(10), 2, &HashSet::from([at(8)]));
+        let told: Vec<u32> = (0..12).map(|number| claims[at(number) as usize]).collect();
+        let none = UNCLAIMED;
+        assert_eq!(told, [1, 1, 1, 1, 1, none, none, none, 2, 2, 2, none]);
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_or_another_is_none() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("commits");
+        let graph = graph();
+        let digest = graph.write(&path).expect("written");
+        let read = |digest: &[u8; 32]| Graph::read(&path, digest, gix::hash::Kind::Sha1, graph.others().to_vec());
+        let again = read(&digest).expect("sound");
+        assert_eq!((again.len(), parents(&again, 11)), (12, vec![id(0)]));
+        assert!(read(&[0; 32]).is_none() && Graph::is_there(&path, &digest) && !Graph::is_there(&path, &[0; 32]));
+        let sound = fs::read(&path).expect("read");
+        for at in (0..sound.len()).step_by(sound.len() / 40 + 1).chain([sound.len() - 1]) {
+            let mut damaged = sound.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).expect("written");
+            assert!(read(&digest).is_none(), "byte {at}");
+        }
+        fs::write(&path, &sound[..sound.len() / 2]).expect("written");
+        assert!(read(&digest).is_none());
+    }
 }

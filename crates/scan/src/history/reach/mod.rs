@@ -195,6 +195,10 @@ impl<'h> Reachability<'h> {
     ) -> Option<Self> {
         let saved = Saved::read(&earlier.routes)?;
         let mut graph = Graph::read(&earlier.commits, &saved.graph, repository.object_hash(), saved.others)?;
+        let mut known = saved.places.iter().flat_map(|place| &place.commits);
+        if known.any(|&commit| commit as usize >= graph.len()) || !saved.packed.is_below(graph.len()) {
+            return None;
+        }
         for commit in commits {
             let new = commit.parents.iter().map(|&parent| store.table.id(parent).to_owned());
             let parents = new.chain(commit.older.iter().copied());

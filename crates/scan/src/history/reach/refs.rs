@@ -8,6 +8,9 @@ use bstr::ByteSlice as _;
 use custody_contract::ReachedFrom;
 use gix::ObjectId;
 
+/// Larger files are not read.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// The refs of a repository as they are stored, and a digest of all that reachability depends on besides objects.
 pub(in crate::history) struct Refs {
     pub(super) digest: [u8; 32],
@@ -61,8 +64,8 @@ impl Refs {
         for (at, directory) in directories.iter().enumerate() {
             refs.is_foreign |= directory.join("reftable").is_dir();
             if at == 0 {
-                refs.packed = fs::read(directory.join("packed-refs")).unwrap_or_default();
-                refs.shallow = fs::read(directory.join("shallow")).unwrap_or_default();
+                refs.packed = content(&directory.join("packed-refs")).unwrap_or_default();
+                refs.shallow = content(&directory.join("shallow")).unwrap_or_default();
             }
             refs.tree(directory, b"");
             let linked = fs::read_dir(directory.join("worktrees")).into_iter().flatten().flatten();
@@ -83,12 +86,12 @@ impl Refs {
 
     /// Reads what one working tree has, the main one or a linked one.
     fn tree(&mut self, directory: &Path, prefix: &[u8]) {
-        if let Ok(head) = fs::read(directory.join("HEAD")) {
+        if let Some(head) = content(&directory.join("HEAD")) {
             self.loose.push(([prefix, b"HEAD"].concat(), head));
         }
         let mut found = Vec::new();
         files(&directory.join("refs"), &[prefix, b"refs"].concat(), &mut found);
-        self.loose.extend(found.into_iter().filter_map(|(name, path)| Some((name, fs::read(path).ok()?))));
+        self.loose.extend(found.into_iter().filter_map(|(name, path)| Some((name, content(&path)?))));
         files(&directory.join("logs"), prefix.strip_suffix(b"/").unwrap_or(prefix), &mut self.logs);
         self.indexes.push(directory.join("index"));
     }
@@ -240,6 +243,12 @@ pub(super) fn log_entries(content: &[u8]) -> Vec<(Option<ObjectId>, Option<Objec
 fn id(text: &[u8]) -> Option<ObjectId> {
     let hex = text.split(|byte| byte.is_ascii_whitespace()).next()?;
     ObjectId::from_hex(hex).ok().filter(|id| !id.is_null())
+}
+
+/// What a file holds; none if it is no regular file, or larger than any that git writes there.
+pub(super) fn content(path: &Path) -> Option<Vec<u8>> {
+    let metadata = fs::metadata(path).ok()?;
+    (metadata.is_file() && metadata.len() <= MAX_BYTES).then(|| fs::read(path).ok()).flatten()
 }
 
 /// All files below a directory, by their name from `name` on, in order.

@@ -159,6 +159,11 @@ impl Packed {
         known.for_each(|commit| *commit = numbers[*commit as usize - 1] + 1);
     }
 
+    /// The commits, as they are numbered here: one more than elsewhere.
+    pub(super) fn is_below(&self, end: usize) -> bool {
+        self.commits.iter().all(|&commit| commit as usize <= end)
+    }
+
     fn others(&self) -> HashMap<u32, ObjectId> {
         self.others.iter().filter_map(|(id, line)| Some((*line, ObjectId::try_from(&id[..]).ok()?))).collect()
     }

@@ -11,7 +11,7 @@ use super::super::commit::Headed;
 use super::super::facts::{Fact, Standing, Stands};
 use super::graph::{Commit, UNCLAIMED};
 use super::places::{Place, files_of};
-use super::refs::{log_entries, short};
+use super::refs::{content, log_entries, short};
 use super::saved::Reached;
 use super::{Earlier, Reachability};
 
@@ -96,7 +96,7 @@ impl Reachability<'_> {
         let mut logs: Vec<_> = self.refs.logs.iter().collect();
         logs.sort_by_key(|(name, _)| (name != b"refs/stash", name != b"HEAD"));
         for (name, path) in logs {
-            let Ok(content) = std::fs::read(path) else { continue };
+            let Some(content) = content(path) else { continue };
             let is_stash = name == b"refs/stash";
             let mut seen = HashSet::new();
             for (at, (after, before)) in log_entries(&content).into_iter().enumerate() {
