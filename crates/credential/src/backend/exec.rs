@@ -313,6 +313,7 @@ json.dump({"answers": list(reversed(answers))}, sys.stdout)
 
     struct Python {
         backend: Box<dyn Backend>,
+        items: std::path::PathBuf,
     }
 
     impl Fixture for Python {
@@ -321,9 +322,12 @@ json.dump({"answers": list(reversed(answers))}, sys.stdout)
         }
 
         fn plant(&self, name: &str, value: &[u8]) -> ReadRequest {
-            let request = request(name, &format!("items/{name}"));
-            self.backend.write(&request, &SecretValue::copy_of(value)).expect("written");
-            request
+            // As the program itself writes it, without the time that starting it takes.
+            let item = self.items.join(format!("items_{name}"));
+            std::fs::create_dir_all(&item).expect("made");
+            let number = std::fs::read_dir(&item).expect("there").count() + 1;
+            std::fs::write(item.join(number.to_string()), value).expect("written");
+            request(name, &format!("items/{name}"))
         }
     }
 
@@ -333,9 +337,10 @@ json.dump({"answers": list(reversed(answers))}, sys.stdout)
         std::fs::write(directory.path().join("backend.py"), PROGRAM).expect("written");
         std::fs::create_dir(directory.path().join("items")).expect("made");
         let settings = serde_json::json!({
-            "command": ["python3", "backend.py", "items"], "writes": true, "versions": true
+            "command": ["python3", "-IS", "backend.py", "items"], "writes": true, "versions": true
         });
-        conformance::check(&Python { backend: backend(&directory, settings) });
+        let items = directory.path().join("items");
+        conformance::check(&Python { backend: backend(&directory, settings), items });
     }
 
     fn answer_of(script: &str) -> BackendError {
