@@ -45,6 +45,13 @@ pub(crate) fn embedded(bytes: &[u8], each: &mut dyn FnMut(Embedded)) {
     }
 }
 
+/// Whether there is a string in UTF-16 within `bytes`.
+pub(crate) fn has_embedded(bytes: &[u8]) -> bool {
+    let mut has = false;
+    embedded(bytes, &mut |_| has = true);
+    has
+}
+
 /// The characters that are each followed by a zero, of which the zero given is one; none of them before `from`.
 fn run_around(bytes: &[u8], from: usize, zero: usize) -> Range<usize> {
     let start = zero.saturating_sub(1);

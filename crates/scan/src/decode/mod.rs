@@ -14,7 +14,7 @@ mod escapes;
 mod runs;
 mod wide;
 
-pub(crate) use embedded::{Embedded, embedded};
+pub(crate) use embedded::{Embedded, embedded, has_embedded};
 
 /// Deepest nesting that is followed.
 pub const MAX_DEPTH: usize = 3;

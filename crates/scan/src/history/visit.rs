@@ -18,6 +18,7 @@ use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::tree_entries::{self, Change, Mode, TreeEntry};
 use super::walk::{From, STREAM_FROM, Visitor};
+use crate::decode;
 use crate::engine::Trace;
 use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, scan_reader};
 
@@ -221,7 +222,7 @@ impl<'h> Reading<'h> {
     /// Whether the rules that are new make anything of a text that was searched before.
     fn is_touched(&mut self, data: &[u8]) -> bool {
         let Some(added) = &mut self.added else { return false };
-        if is_apart(data) {
+        if is_apart(data) || decode::has_embedded(data) {
             return true;
         }
         let mut trace = self.spare.pop().unwrap_or_default();
