@@ -331,7 +331,7 @@ fn real_encoders() {
         }
     }
     // Over several lines the mark stands for all of them.
-    let ran = case.sh("printf 'user:%s!' \"$V\" | base64 -w 11; printf %s \"$V\" | xxd -p -c 9");
+    let ran = case.sh("printf 'user:%s!' \"$V\" | base64 -w 11; printf %s \"$V\" | od -An -v -tx1 -w9");
     assert!(ran.stdout.len() < 40 && ran.stdout.matches("***").count() == 2, "{}", ran.stdout);
 }
 
@@ -570,7 +570,8 @@ fn memory() {
             said.clear();
             lines.read_line(&mut said).expect("a line");
         }
-        assert_eq!(copies_in_memory(child.id(), value.as_bytes()), 0, "while it runs, {:?}", case.options);
+        // The command may be faster than custody is at overwriting what started it.
+        eventually("that none is left while it runs", || copies_in_memory(child.id(), value.as_bytes()) == 0);
         let own = own.parse().expect("a process id");
         assert!(copies_in_memory(own, value.as_bytes()) > 0, "the search finds it in the command");
         drop(child.stdin.take());
@@ -631,7 +632,7 @@ fn on_terminal(case: &Case, steps: &serde_json::Value, command: &[&str]) -> Ran 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal.py");
     let mut python = Command::new("python3");
     python.args([script, "31", "97", &steps.to_string()]).args(command).env(VALUES, case.values());
-    ran(python.env_remove("XDG_RUNTIME_DIR").env("TERM", "xterm").env("PS1", ">> ").stdin(Stdio::null()))
+    ran(python.env_remove("XDG_RUNTIME_DIR").env("TERM", "xterm").stdin(Stdio::null()))
 }
 
 fn this() -> String {
@@ -672,19 +673,20 @@ fn terminal_keys() {
         let ran = on_terminal(&case, &steps, &[&[this.as_str()], options, &script].concat());
         assert_eq!(ran.status.code(), Some(128 + 3), "{}", ran.stdout);
         // Suspended with its job, continued by the shell, the terminal whole in between.
-        let job = format!("{this} {} sh -c 'echo ready; cat'\n", options.join(" "));
+        let job = format!("{this} {} sh -c 'echo ready; exec cat'\n", options.join(" "));
         let steps = serde_json::json!([
             ["type", job],
             ["expect", "\rready"],
             ["type", "\u{1a}"],
             ["expect", "Stopped"],
+            ["expect", "bash-"],
             ["type", "stty -a | grep -o ' icanon'; fg\n"],
             ["expect", " icanon\r\n"],
             ["expect", "cat"],
             ["type", "after\n"],
             ["expect", "after\r\nafter"],
             ["type", "\u{4}"],
-            ["expect", ">> "],
+            ["expect", "bash-"],
             ["type", "echo status=$?; exit 9\n"],
             ["expect", "status=0"]
         ]);

@@ -27,7 +27,10 @@ pub struct PrivateDirectory {
 }
 
 const PREFIX: &str = "custody-run-";
-const LOCK: &str = "lock";
+/// No key has this name: a dot in a key is written in another way.
+const LOCK: &str = ".lock";
+/// A directory that was swept while it was being made is made again.
+const ATTEMPTS: usize = 3;
 /// A directory without a lock file is being made; so much later it is left over.
 const MAKING: Duration = Duration::from_secs(60);
 
@@ -48,9 +51,11 @@ impl PrivateDirectory {
                 }
             }
             sweep(base);
-            match Self::make_in(base) {
-                Ok(made) => return Ok(made),
-                Err(error) => last = error,
+            for _ in 0..ATTEMPTS {
+                match Self::make_in(base) {
+                    Ok(made) => return Ok(made),
+                    Err(error) => last = error,
+                }
             }
         }
         Err(InjectError::NoMemoryDirectory { source: last })
@@ -63,6 +68,10 @@ impl PrivateDirectory {
         DirBuilder::new().mode(0o700).create(&path)?;
         let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join(LOCK))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+        // Another custody may have taken it for left over before it was locked, and removed it.
+        if !path.join(LOCK).exists() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         Ok(PrivateDirectory { path, _lock: lock })
     }
 
@@ -72,7 +81,9 @@ impl PrivateDirectory {
     /// Where the file system is full, mostly.
     pub fn put(&self, key: &str, value: &SecretValue) -> io::Result<PathBuf> {
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
-        let name: String = key.bytes().map(|b| if is_plain(b) { char::from(b) } else { '_' }).collect();
+        // No key has an equals sign: two keys never give the same name.
+        let encoded = |b: u8| if is_plain(b) { char::from(b).to_string() } else { format!("={b:02x}") };
+        let name: String = key.bytes().map(encoded).collect();
         let (path, temporary) = (self.path.join(&name), self.path.join(format!(".{name}.new")));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&temporary)?;
         let written = file.write_all(value.expose()).and_then(|()| std::fs::rename(&temporary, &path));
@@ -92,21 +103,27 @@ impl Drop for PrivateDirectory {
 /// Removes the directories of dead processes of this user.
 fn sweep(base: &Path) {
     for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_left_over(&entry.path()) {
-            let _ = std::fs::remove_dir_all(entry.path());
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
         }
-    }
-}
-
-fn is_left_over(path: &Path) -> bool {
-    let Ok(metadata) = path.symlink_metadata() else { return false };
-    if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() {
-        return false;
-    }
-    let lock = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(path.join(LOCK));
-    match lock {
-        Ok(lock) => Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_ok(),
-        Err(_) => metadata.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age > MAKING)),
+        let path = entry.path();
+        let Ok(metadata) = path.symlink_metadata() else { continue };
+        if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() {
+            continue;
+        }
+        let lock = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(path.join(LOCK));
+        // The lock is held until all is removed, so that nobody takes the directory for his own in between.
+        let (is_left_over, _lock) = match lock.map(|lock| Flock::lock(lock, FlockArg::LockExclusiveNonblock)) {
+            Ok(Ok(lock)) => (true, Some(lock)),
+            Ok(Err(_)) => (false, None),
+            Err(_) => {
+                let age = metadata.modified().ok().and_then(|made| made.elapsed().ok());
+                (age.is_some_and(|age| age > MAKING), None)
+            }
+        };
+        if is_left_over {
+            let _ = std::fs::remove_dir_all(&path);
+        }
     }
 }
 
@@ -144,8 +161,13 @@ mod tests {
         assert_eq!((mode(&path), mode(&directory.path)), (0o400, 0o700));
         assert_eq!(directory.put("KEY", &value("two")).expect("replaced"), path);
         assert_eq!(std::fs::read(&path).expect("read"), b"two");
-        let odd = directory.put("../A/B", &value("x")).expect("written");
-        assert_eq!(odd.parent(), Some(directory.path.as_path()));
+        for odd in ["../A/B", "lock", ".lock", "KEY.new"] {
+            let path = directory.put(odd, &value(odd)).expect("written");
+            assert_eq!(path.parent(), Some(directory.path.as_path()));
+            assert_eq!(std::fs::read(&path).expect("read"), odd.as_bytes());
+        }
+        assert_eq!(std::fs::read(&path).expect("read"), b"two");
+        assert!(directory.path.join(LOCK).metadata().expect("there").len() == 0);
         let root = directory.path.clone();
         drop(directory);
         assert!(!root.exists());

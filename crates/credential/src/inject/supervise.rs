@@ -409,7 +409,10 @@ impl<'a> Supervisor<'a> {
                         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.blocked), None);
                         self.read_all(scratch);
                     }
-                    Ok(false) => return Ok(ended),
+                    Ok(false) => {
+                        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.blocked), None);
+                        return Ok(ended);
+                    }
                     Err(_) => {}
                 }
             }

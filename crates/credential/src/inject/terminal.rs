@@ -8,6 +8,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::pty::openpty;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, isatty, tcgetpgrp};
 
@@ -81,7 +82,13 @@ impl Terminal {
     /// Gives the user's terminal back as it was.
     pub fn disengage(&mut self) {
         if self.is_engaged {
+            // Also from the background, where the system would stop this process for it.
+            let mut stop = SigSet::empty();
+            stop.add(Signal::SIGTTOU);
+            let mut before = SigSet::empty();
+            let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&stop), Some(&mut before));
             let _ = tcsetattr(&self.keyboard, SetArg::TCSADRAIN, &self.saved);
+            let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
             self.is_engaged = false;
         }
     }
