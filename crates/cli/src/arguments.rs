@@ -2,6 +2,7 @@
 
 mod audit;
 mod hook;
+mod run;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ pub use audit::{
     AuditReason, AuditReportFormat, AuditVerify,
 };
 pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
+pub use run::{Mapping, RotateAction, Run, signal_number};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -20,6 +22,8 @@ Exit codes:
   1   blocked: the contract is violated
   2   wrong use, or a contract file that cannot be used
   3   incomplete: something that should have been looked at was not
+  4   denied by the contract or a backend
+  5   a backend is unavailable, or does not have the credential
   70  internal error
 
 Start with `custody init`, then `custody check`.";
@@ -64,6 +68,8 @@ pub enum Command {
     /// The baseline: findings known and accepted.
     #[command(subcommand)]
     Baseline(BaselineCommand),
+    /// Run a command with real values where its environment has references; mask what it prints of them.
+    Run(Box<Run>),
     /// Incident records.
     #[command(subcommand)]
     Incident(IncidentCommand),

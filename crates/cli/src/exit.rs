@@ -12,6 +12,10 @@ pub const BLOCKED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Something that should have been looked at was not, so "clean" cannot be claimed.
 pub const INCOMPLETE: u8 = 3;
+/// Denied by the contract or by a backend.
+pub const DENIED: u8 = 4;
+/// A backend is unavailable, or does not have what was asked for.
+pub const UNAVAILABLE: u8 = 5;
 /// A fault of custody itself.
 pub const INTERNAL: u8 = 70;
 
