@@ -3,6 +3,7 @@
 mod audit;
 mod cred;
 mod hook;
+mod run;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub use cred::{
     CredVersion, DataFormat, UnlockBy,
 };
 pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
+pub use run::{Mapping, RotateAction, Run, signal_number};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -77,6 +79,8 @@ pub enum Command {
     /// The baseline: findings known and accepted.
     #[command(subcommand)]
     Baseline(BaselineCommand),
+    /// Run a command with real values where its environment has references; mask what it prints of them.
+    Run(Box<Run>),
     /// Incident records.
     #[command(subcommand)]
     Incident(IncidentCommand),

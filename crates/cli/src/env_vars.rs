@@ -32,3 +32,5 @@ pub const PRE_COMMIT_REMOTE_BRANCH: &str = "PRE_COMMIT_REMOTE_BRANCH";
 pub const PRE_COMMIT_LOCAL_BRANCH: &str = "PRE_COMMIT_LOCAL_BRANCH";
 /// Set by git for its hooks: which repository is meant.
 pub const GIT_DIR: &str = "GIT_DIR";
+/// Where files in memory lie, the first choice for `custody run`; `/dev/shm` where it is not set.
+pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";

@@ -12,6 +12,7 @@ mod hook;
 mod incident;
 mod init;
 mod rules;
+mod run;
 mod scan;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Billing(command) => billing::run(&command, colour),
         Command::Explain(explain) => explain::run(&explain),
         Command::Baseline(command) => baseline::run(&command),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Incident(command) => incident::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Rules(command) => rules::run(&command),
