@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use custody_audit::{AuditError, AuditLog, DirectoryKeys, Options};
+use custody_audit::{AuditError, AuditLog, Class, DirectoryKeys, Options, Outcome};
 use custody_contract::{Diagnostic, Place};
+use custody_credential::ResolveError;
+use custody_credential::backend::ErrorKind;
 use etcetera::BaseStrategy as _;
 
 use crate::failure::Failure;
@@ -68,4 +70,19 @@ pub fn failure(error: &AuditError) -> Failure {
         _ => exit::USAGE,
     };
     Failure { diagnostics: vec![diagnostic], code }
+}
+
+/// The outcome of a credential that did not resolve.
+pub fn outcome(error: &ResolveError) -> Outcome {
+    let Some(error) = error.backend() else { return Outcome::Denied(Class::Policy) };
+    match error.kind {
+        ErrorKind::Denied => Outcome::Denied(Class::Denied),
+        ErrorKind::Unauthenticated => Outcome::Denied(Class::Unauthenticated),
+        ErrorKind::NotFound => Outcome::Failed(Class::NotFound),
+        ErrorKind::RateLimited => Outcome::Failed(Class::RateLimited),
+        ErrorKind::Unreachable => Outcome::Failed(Class::Unreachable),
+        ErrorKind::Malformed => Outcome::Failed(Class::Malformed),
+        ErrorKind::Sealed => Outcome::Failed(Class::Sealed),
+        _ => Outcome::Failed(Class::Configuration),
+    }
 }

@@ -2,11 +2,10 @@
 //! before it answers.
 
 pub use custody_audit::Action;
-use custody_audit::{AuditLog, Class, Outcome, Principal, Text};
+use custody_audit::{AuditLog, Outcome, Principal, Text};
 use custody_contract::{CredentialRef, Environment};
-use custody_credential::ResolveError;
-use custody_credential::backend::ErrorKind;
 
+pub use crate::audit_log::outcome;
 use crate::audit_log::{self, Layout};
 use crate::failure::Failure;
 
@@ -87,19 +86,4 @@ impl Recorder {
 /// It could not be recorded.
 pub fn record(event: &Event<'_>) -> Result<(), Failure> {
     Recorder::open()?.record(event)
-}
-
-/// The outcome of a credential that did not resolve.
-pub fn outcome(error: &ResolveError) -> Outcome {
-    let Some(error) = error.backend() else { return Outcome::Denied(Class::Policy) };
-    match error.kind {
-        ErrorKind::Denied => Outcome::Denied(Class::Denied),
-        ErrorKind::Unauthenticated => Outcome::Denied(Class::Unauthenticated),
-        ErrorKind::NotFound => Outcome::Failed(Class::NotFound),
-        ErrorKind::RateLimited => Outcome::Failed(Class::RateLimited),
-        ErrorKind::Unreachable => Outcome::Failed(Class::Unreachable),
-        ErrorKind::Malformed => Outcome::Failed(Class::Malformed),
-        ErrorKind::Sealed => Outcome::Failed(Class::Sealed),
-        _ => Outcome::Failed(Class::Configuration),
-    }
 }

@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
-use custody_audit::{Action, AuditLog, Class, Event, Outcome, Principal, Text};
+use custody_audit::{Action, AuditLog, Event, Outcome, Principal, Text};
 use custody_contract::{CredentialRef, Environment};
 use custody_credential::ResolveError;
-use custody_credential::backend::{ErrorKind, Resolved};
+use custody_credential::backend::Resolved;
 
 use crate::audit_log::{self, Layout};
 use crate::failure::Failure;
@@ -52,7 +52,7 @@ impl Recorder {
         let Some(log) = &self.log else { return Ok(()) };
         let outcome = match answer {
             Ok(_) => Outcome::Allowed,
-            Err(error) => outcome(error),
+            Err(error) => audit_log::outcome(error),
         };
         let mut event = self.event(Action::Inject, outcome).reference(reference).backend(backend);
         if let Ok(resolved) = answer {
@@ -75,19 +75,5 @@ impl Recorder {
     fn event(&self, action: Action, outcome: Outcome) -> Event {
         let event = Event::new(action, outcome, self.principal.clone());
         event.environment(self.environment).purpose(self.purpose.clone())
-    }
-}
-
-fn outcome(error: &ResolveError) -> Outcome {
-    let Some(error) = error.backend() else { return Outcome::Denied(Class::Policy) };
-    match error.kind {
-        ErrorKind::Denied => Outcome::Denied(Class::Denied),
-        ErrorKind::Unauthenticated => Outcome::Denied(Class::Unauthenticated),
-        ErrorKind::NotFound => Outcome::Failed(Class::NotFound),
-        ErrorKind::RateLimited => Outcome::Failed(Class::RateLimited),
-        ErrorKind::Unreachable => Outcome::Failed(Class::Unreachable),
-        ErrorKind::Malformed => Outcome::Failed(Class::Malformed),
-        ErrorKind::Sealed => Outcome::Failed(Class::Sealed),
-        _ => Outcome::Failed(Class::Configuration),
     }
 }
