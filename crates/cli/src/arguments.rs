@@ -1,5 +1,6 @@
 //! The command line: one definition, from which parsing and help follow.
 
+mod cred_prove;
 mod hook;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use custody_contract::{Environment, Severity};
 
+pub use cred_prove::{CredProve, ProveFormat};
 pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
 
 const AFTER_HELP: &str = "\
@@ -62,6 +64,9 @@ pub enum Command {
     /// Incident records.
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// Credentials behind references.
+    #[command(subcommand)]
+    Cred(CredCommand),
     /// Detection rules.
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -337,6 +342,12 @@ pub struct IncidentClose {
     /// What was done: rotated, purged, …
     #[arg(long, short)]
     pub reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CredCommand {
+    /// Say whether a policy, role, grant or token only reads, and what it shows (CRED-3).
+    Prove(Box<CredProve>),
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@ mod baseline;
 mod billing;
 mod check;
 mod contract;
+mod cred_prove;
 mod env;
 mod explain;
 mod hook;
@@ -14,7 +15,7 @@ mod scan;
 
 use std::process::ExitCode;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, CredCommand};
 use crate::failure::Failure;
 
 /// Runs the command that was asked for.
@@ -30,6 +31,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Explain(explain) => explain::run(&explain),
         Command::Baseline(command) => baseline::run(&command),
         Command::Incident(command) => incident::run(&command),
+        Command::Cred(CredCommand::Prove(arguments)) => cred_prove::run(&arguments),
         Command::Rules(command) => rules::run(&command),
         Command::Contract(command) => contract::run(&command),
     }
