@@ -2,6 +2,7 @@
 
 mod audit;
 mod cred;
+mod cred_prove;
 mod hook;
 mod run;
 
@@ -18,6 +19,7 @@ pub use cred::{
     CredBackup, CredCommand, CredDoctor, CredGet, CredImport, CredList, CredPlace, CredPut, CredRestore, CredUnlock,
     CredVersion, DataFormat, UnlockBy,
 };
+pub use cred_prove::{CredProve, ProveFormat};
 pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
 pub use run::{Mapping, RotateAction, Run, signal_number};
 

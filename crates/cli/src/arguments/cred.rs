@@ -45,6 +45,8 @@ pub enum CredCommand {
     Backup(CredBackup),
     /// Put a backup in place of the embedded store, or make one from it.
     Restore(CredRestore),
+    /// Say whether a policy, role, grant or token only reads, and what it shows (CRED-3).
+    Prove(Box<super::CredProve>),
 }
 
 /// Which contract, environment and backend.

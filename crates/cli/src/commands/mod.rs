@@ -6,6 +6,7 @@ mod billing;
 mod check;
 mod contract;
 mod cred;
+mod cred_prove;
 mod env;
 mod explain;
 mod hook;

@@ -76,11 +76,6 @@ impl Glob {
         self.tokens == [Token::Star]
     }
 
-    /// Whether it has no wildcard.
-    pub(crate) fn is_literal(&self) -> bool {
-        self.tokens.iter().all(|t| matches!(t, Token::Char(_)))
-    }
-
     /// How many steps a match costs at most, for budgets.
     pub(crate) fn cost(&self) -> usize {
         self.tokens.len()

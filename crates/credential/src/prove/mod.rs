@@ -6,10 +6,16 @@
 //! versions of the tables, time and expiry.
 
 pub mod aws;
-#[expect(dead_code, reason = "used by the languages that follow")]
+mod azure;
 mod document;
+mod evidence;
+mod gcp;
 mod glob;
+mod openbao;
+mod postgres;
 mod recognise;
+mod source;
+mod tokens;
 mod verdict;
 
 use custody_contract::{Diagnostic, Place};
@@ -19,6 +25,11 @@ use sha2::{Digest, Sha256};
 
 pub use aws::AwsOptions;
 pub use document::MAX_BYTES;
+pub use evidence::{
+    Admission, DEFAULT_DIRECTORY, DEFAULT_VALIDITY, InputDigest, Proof, ProofState, admit, proof_path, proof_schema,
+    read_proof,
+};
+pub use openbao::{LiveToken, prove_live};
 pub use verdict::{
     Access, Exposure, GrantPlace, Language, MAX_LISTED, Minimal, NamedException, Offence, OffenceKind, Reading, Verdict,
 };
@@ -122,15 +133,17 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 pub fn prove(inputs: &[Input<'_>], options: &ProveOptions) -> Result<Verdict, ProveError> {
     let language = match options.language {
         Some(language) => language,
-        None => recognise::language(inputs, options)?,
+        None => recognise::language(inputs)?,
     };
     match language {
         Language::Aws => aws::prove(inputs, &options.aws),
-        other => Err(ProveError::input(
-            Place::file(inputs.first().map_or("-", |i| i.name)),
-            format!("{other} cannot be judged"),
-            "use --as aws",
-        )),
+        Language::Azure => azure::prove(inputs),
+        Language::Gcp => gcp::prove(inputs),
+        Language::OpenBao => openbao::prove(inputs),
+        Language::Postgres => postgres::prove(inputs),
+        Language::GitHub => tokens::github(inputs),
+        Language::GitLab => tokens::gitlab(inputs),
+        Language::OpenOps => tokens::openops(inputs),
     }
 }
 

@@ -30,5 +30,6 @@ pub fn run(command: &CredCommand) -> Result<ExitCode, Failure> {
         CredCommand::Unlock(arguments) => keep::unlock(arguments),
         CredCommand::Backup(arguments) => keep::backup(arguments),
         CredCommand::Restore(arguments) => keep::restore(arguments),
+        CredCommand::Prove(arguments) => super::cred_prove::run(arguments),
     }
 }

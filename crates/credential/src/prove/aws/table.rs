@@ -162,6 +162,7 @@ pub(crate) fn expand(pattern: &str, steps: &mut usize) -> Vec<ActionId> {
 }
 
 /// An exact action such as `kms:Decrypt`.
+#[cfg(test)]
 pub(crate) fn find(name: &str) -> Option<ActionId> {
     let (prefix, name) = name.split_once(':')?;
     let prefix = prefix.to_ascii_lowercase();

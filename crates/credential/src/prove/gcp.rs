@@ -1,0 +1,357 @@
+//! Google Cloud: roles (`gcloud iam roles describe`), lists of permissions, and bindings of roles.
+//!
+//! A permission is `service.resource.verb`; there are no wildcards, and no levels. Verbs that only read are listed here; a
+//! verb that is not is not proven. A role's name says nothing: 245 of 711 predefined roles named viewer or reader have verbs
+//! other than get and list.
+
+use super::document::{Node, Value};
+use super::source::{Source, named, objects};
+use super::verdict::{Exposure, GrantPlace, Language, Minimal, OffenceKind, Verdict};
+use super::{Input, ProveError, shown};
+
+/// Verbs that read and change nothing.
+const READS: &[&str] = &[
+    "get",
+    "list",
+    "getIamPolicy",
+    "aggregatedList",
+    "search",
+    "searchAll",
+    "query",
+    "view",
+    "read",
+    "check",
+    "validate",
+    "lookup",
+    "fetch",
+    "count",
+    "describe",
+    "exists",
+    "calculate",
+    "estimate",
+    "preview",
+    "download",
+    "export",
+    "getData",
+    "listEffectiveTags",
+    "listTagBindings",
+    "listShared",
+    "searchAllResources",
+    "searchAllIamPolicies",
+    "queryAssets",
+    "testIamPermissions",
+    "getRedirect",
+    "getStatus",
+    "getSettings",
+    "getConfig",
+    "listPolicies",
+    "compute",
+    "analyze",
+    "getShared",
+    "select",
+    "explain",
+    "queryAuditLogs",
+    "listVersions",
+    "getMetadata",
+    "getSpendingInformation",
+    "getSpend",
+    "getUsageExportSpec",
+    "getPricing",
+    "getPaymentInfo",
+    "getCarbonInformation",
+    "searchIamPolicies",
+];
+/// Verbs that write.
+const WRITES: &[&str] = &[
+    "create",
+    "update",
+    "delete",
+    "undelete",
+    "patch",
+    "insert",
+    "set",
+    "add",
+    "remove",
+    "attach",
+    "detach",
+    "start",
+    "stop",
+    "reset",
+    "resize",
+    "move",
+    "copy",
+    "import",
+    "write",
+    "publish",
+    "approve",
+    "reject",
+    "cancel",
+    "enable",
+    "disable",
+    "restore",
+    "rollback",
+    "deploy",
+    "run",
+    "execute",
+    "invoke",
+    "send",
+    "use",
+    "modify",
+    "replace",
+    "edit",
+    "manage",
+    "purge",
+    "promote",
+    "failover",
+    "suspend",
+    "resume",
+    "associate",
+    "bind",
+    "unbind",
+    "sign",
+    "encrypt",
+    "ingest",
+    "close",
+];
+
+/// Permissions that give material that opens something, whatever their verb says.
+const CREDENTIALS: &[&str] = &[
+    "secretmanager.versions.access",
+    "container.secrets.get",
+    "container.secrets.list",
+    "container.clusters.getCredentials",
+    "iam.serviceAccounts.getAccessToken",
+    "iam.serviceAccounts.getOpenIdToken",
+    "iam.serviceAccounts.signBlob",
+    "iam.serviceAccounts.signJwt",
+    "iam.serviceAccounts.implicitDelegation",
+    "iam.serviceAccountKeys.create",
+    "apikeys.keys.getKeyString",
+    "storage.hmacKeys.create",
+    "composer.environments.executeAirflowCommand",
+    "cloudbuild.connections.fetchReadToken",
+    "cloudbuild.repositories.accessReadToken",
+    "parametermanager.parameterVersions.render",
+    "oauthconfig.clientpolicy.get",
+    "clientauthconfig.clients.getWithSecret",
+    "clientauthconfig.clients.listWithSecrets",
+    "cloudkms.cryptoKeyVersions.useToDecrypt",
+    "container.serviceAccounts.createToken",
+    "runtimeconfig.variables.get",
+];
+/// Permissions that lend another identity.
+const DELEGATES: &[&str] = &["iam.serviceAccounts.actAs", "iam.serviceAccounts.implicitDelegation"];
+/// Permissions that pass by name where nothing else writes.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    (
+        "bigquery.jobs.create",
+        "it runs queries at the project's cost; without write permissions, which are judged here too, they change no table",
+    ),
+    ("bigquery.readsessions.create", "it opens a session that reads tables"),
+    ("bigquery.readsessions.update", "it splits a session that reads tables"),
+];
+/// Permissions that give contents.
+const DATA: &[&str] = &[
+    "storage.objects.get",
+    "bigquery.tables.getData",
+    "bigquery.tables.export",
+    "bigquery.models.getData",
+    "bigquery.routines.get",
+    "bigquery.readsessions.getData",
+    "compute.instances.getSerialPortOutput",
+    "compute.instances.getScreenshot",
+    "compute.instances.getGuestAttributes",
+    "logging.logEntries.list",
+    "logging.logEntries.download",
+    "logging.privateLogEntries.list",
+    "logging.views.access",
+    "container.configMaps.get",
+    "container.configMaps.list",
+    "container.pods.getLogs",
+    "cloudfunctions.functions.sourceCodeGet",
+    "compute.projects.get",
+    "cloudsql.instances.export",
+    "artifactregistry.repositories.downloadArtifacts",
+];
+/// Services of which a read gives contents.
+const DATA_SERVICES: &[&str] = &[
+    "datastore",
+    "firebasedatabase",
+    "spanner",
+    "bigtable",
+    "pubsub",
+    "healthcare",
+    "source",
+    "dlp",
+    "dialogflow",
+    "documentai",
+    "firebaserules",
+    "redis",
+    "memcache",
+    "discoveryengine",
+    "contactcenterinsights",
+    "chat",
+    "cloudtrace",
+];
+/// Services of costs, prices and projects.
+const BILLING: &[&str] =
+    &["billing", "recommender", "consumerprocurement", "commerceprice", "resourcemanager", "bigquery", "storage"];
+
+pub(super) fn prove(inputs: &[Input<'_>]) -> Result<Verdict, ProveError> {
+    let mut verdict = Verdict::new(Language::Gcp);
+    for input in inputs {
+        let source = Source::of(input)?;
+        let found = if source.is_json() { json(&source, &mut verdict)? } else { lines(&source, &mut verdict) };
+        if !found {
+            return Err(source.fault(
+                0,
+                "no role, permission or binding of Google Cloud is in it",
+                "give `gcloud iam roles describe ROLE --format=json`",
+            ));
+        }
+    }
+    if !verdict.is_proven(Exposure::BillingScoped) {
+        verdict.minimal = Some(Minimal {
+            about: "A custom role to bind on the bucket that holds the exported billing files, and nowhere else.".into(),
+            text: "title: Billing export reader\nstage: GA\nincludedPermissions:\n- storage.objects.get\n- storage.objects.list\n".into(),
+        });
+    }
+    Ok(verdict)
+}
+
+fn json(source: &Source<'_>, verdict: &mut Verdict) -> Result<bool, ProveError> {
+    let root = source.json()?;
+    let mut found = false;
+    if let (Value::Array(_), Some(permissions)) = (&root.value, root.strings()) {
+        for (index, (permission, node)) in permissions.into_iter().enumerate() {
+            judge(permission, &source.at(node.start, &format!("/{index}"), "list of permissions"), verdict);
+            found = true;
+        }
+        return Ok(found);
+    }
+    let mut fault = None;
+    objects(&root, "", &mut |node, pointer| {
+        if let Some(included) = node.get("includedPermissions").or_else(|| node.get("permissions")) {
+            let Some(permissions) = included.strings() else {
+                fault = Some(source.fault(
+                    included.start,
+                    "permissions are not a list of strings",
+                    "give the role as gcloud prints it",
+                ));
+                return;
+            };
+            let role = named(node, &["name", "title"], "role");
+            for (index, (permission, at)) in permissions.into_iter().enumerate() {
+                judge(
+                    permission,
+                    &source.at(at.start, &format!("{pointer}/includedPermissions/{index}"), &role),
+                    verdict,
+                );
+            }
+            found = true;
+        } else if let Some(role) = node.get("role").and_then(Node::text)
+            && node.get("members").is_some()
+        {
+            let at = source.at(node.start, pointer, "binding");
+            let why = "a role's name does not say what it allows; give `gcloud iam roles describe ROLE --format=json`";
+            verdict.offend(OffenceKind::Unknown, vec![shown(role)], &at, why);
+            found = true;
+        }
+    });
+    fault.map_or(Ok(found), Err)
+}
+
+/// One permission a line, as text or as the YAML that gcloud prints.
+fn lines(source: &Source<'_>, verdict: &mut Verdict) -> bool {
+    let mut found = false;
+    for (index, line) in source.text.lines().enumerate() {
+        let word = line.trim().trim_start_matches("- ").trim_matches(['"', '\'']);
+        if is_permission(word) {
+            found = true;
+            judge(word, &source.line(index + 1, "list of permissions"), verdict);
+        } else if !(word.is_empty() || word.starts_with('#') || word.contains(':')) {
+            let at = source.line(index + 1, "list of permissions");
+            verdict.offend(OffenceKind::Unknown, vec![shown(word)], &at, "it is no permission");
+        }
+    }
+    found
+}
+
+/// Whether a word has the form of a permission.
+pub(super) fn is_permission(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('.').collect();
+    parts.len() >= 3
+        && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'))
+}
+
+fn judge(permission: &str, at: &GrantPlace, verdict: &mut Verdict) {
+    verdict.allowed += 1;
+    let name = || vec![shown(permission)];
+    let service = permission.split('.').next().unwrap_or_default();
+    let verb = permission.rsplit('.').next().unwrap_or_default();
+    if !is_permission(permission) {
+        verdict.offend(OffenceKind::Unknown, name(), at, "it has not the form service.resource.verb");
+        return;
+    }
+    if CREDENTIALS.contains(&permission) {
+        verdict.reads(Exposure::ReadsCredentials, name(), at, "it gives material that opens something else");
+    }
+    if DELEGATES.contains(&permission) {
+        verdict.offend(
+            OffenceKind::Delegates,
+            name(),
+            at,
+            "it lends a service account's permissions, which are not known here",
+        );
+    } else if let Some((_, why)) = EXCEPTIONS.iter().find(|(known, _)| *known == permission) {
+        verdict.except(permission, at, *why);
+        verdict.reads(Exposure::ReadsBusinessData, name(), at, "queries give contents of tables");
+    } else if verb == "setIamPolicy" {
+        verdict.offend(OffenceKind::ManagesPermissions, name(), at, "it changes who may do what");
+    } else if READS.contains(&verb)
+        || DATA.contains(&permission)
+        || CREDENTIALS.contains(&permission) && verb == "access"
+    {
+        if DATA.contains(&permission) || DATA_SERVICES.contains(&service) {
+            verdict.reads(Exposure::ReadsBusinessData, name(), at, "it gives contents of what is stored");
+        } else if !BILLING.contains(&service) {
+            verdict.beyond(service);
+        }
+    } else if WRITES
+        .iter()
+        .any(|w| verb.strip_prefix(w).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_lowercase())))
+    {
+        verdict.offend(OffenceKind::Writes, name(), at, "its verb writes");
+    } else {
+        verdict.offend(OffenceKind::Unknown, name(), at, "its verb is not among those that are known to read only");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+
+    fn judged(text: &str) -> Verdict {
+        super::prove(&[Input::grant("r", text.as_bytes())]).expect("a role")
+    }
+
+    #[test]
+    fn roles_are_judged_by_their_permissions_not_their_names() {
+        let viewer = judged(
+            r#"{"name":"roles/storage.objectViewer","includedPermissions":["storage.objects.get","storage.objects.list","resourcemanager.projects.get"]}"#,
+        );
+        assert_eq!((viewer.access, viewer.exposure), (Access::ProvedReadOnly, Exposure::ReadsBusinessData));
+        let liar =
+            judged("includedPermissions:\n- storage.buckets.get\n- storage.objects.delete\nname: roles/x.viewer\n");
+        assert_eq!(liar.access, Access::NotReadOnly);
+        assert_eq!(liar.offences[0].at.place.line, 3);
+        assert_eq!(
+            judged(r#"["bigquery.jobs.create","bigquery.tables.getData"]"#).access,
+            Access::ReadOnlyWithNamedExceptions
+        );
+        assert_eq!(judged(r#"["x.y.frobnicate"]"#).access, Access::NotProven);
+        assert_eq!(judged(r#"["iam.serviceAccounts.actAs"]"#).access, Access::NotProven);
+        assert_eq!(judged(r#"["secretmanager.versions.access"]"#).exposure, Exposure::ReadsCredentials);
+        assert_eq!(judged(r#"{"bindings":[{"role":"roles/viewer","members":["user:a"]}]}"#).access, Access::NotProven);
+    }
+}
