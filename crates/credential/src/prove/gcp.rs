@@ -349,6 +349,13 @@ mod tests {
     }
 
     #[test]
+    fn a_hundred_thousand_permissions_on_one_line_end_soon() {
+        let permissions = vec![r#""storage.objects.get""#; 100_000].join(",");
+        let verdict = judged(&format!(r#"{{"name":"r","includedPermissions":[{permissions}]}}"#));
+        assert_eq!((verdict.access, verdict.allowed), (Access::ProvedReadOnly, 100_000));
+    }
+
+    #[test]
     fn roles_are_judged_by_their_permissions_not_their_names() {
         let viewer = judged(
             r#"{"name":"roles/storage.objectViewer","includedPermissions":["storage.objects.get","storage.objects.list","resourcemanager.projects.get"]}"#,
