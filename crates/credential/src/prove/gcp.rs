@@ -61,6 +61,12 @@ const READS: &[&str] = &[
     "getCarbonInformation",
     "searchIamPolicies",
 ];
+/// Words that open a verb of several words and make it read: `listMembers`, `getStats`.
+const READING: &[&str] =
+    &["get", "list", "search", "query", "fetch", "check", "count", "lookup", "analyze", "aggregate"];
+/// Words in a verb that say that it gives something that opens more.
+const GIVES: &[&str] =
+    &["AccessToken", "IdToken", "Credential", "Secret", "Password", "KeyString", "signBlob", "signJwt", "SignedUrl"];
 /// Verbs that write.
 const WRITES: &[&str] = &[
     "create",
@@ -277,17 +283,18 @@ fn lines(source: &Source<'_>, verdict: &mut Verdict) -> bool {
     found
 }
 
-/// Whether a word has the form of a permission.
+/// Whether a word has the form of a permission: `service.resource.verb`, or `service.domain/resource.verb`.
 pub(super) fn is_permission(word: &str) -> bool {
-    let parts: Vec<&str> = word.split('.').collect();
-    parts.len() >= 3
-        && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'))
+    let (domain, rest) = word.split_once('/').unwrap_or(("a", word));
+    let least = if domain == "a" { 3 } else { 2 };
+    let is_name = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    domain.split('.').all(is_name) && rest.split('.').count() >= least && rest.split('.').all(is_name)
 }
 
 fn judge(permission: &str, at: &GrantPlace, verdict: &mut Verdict) {
     verdict.allowed += 1;
     let name = || vec![shown(permission)];
-    let service = permission.split('.').next().unwrap_or_default();
+    let service = permission.split(['.', '/']).next().unwrap_or_default();
     let verb = permission.rsplit('.').next().unwrap_or_default();
     if !is_permission(permission) {
         verdict.offend(OffenceKind::Unknown, name(), at, "it has not the form service.resource.verb");
@@ -306,9 +313,15 @@ fn judge(permission: &str, at: &GrantPlace, verdict: &mut Verdict) {
     } else if let Some((_, why)) = EXCEPTIONS.iter().find(|(known, _)| *known == permission) {
         verdict.except(permission, at, *why);
         verdict.reads(Exposure::ReadsBusinessData, name(), at, "queries give contents of tables");
+    } else if GIVES.iter().any(|word| verb.contains(word)) && !verb.starts_with("list") {
+        verdict.reads(Exposure::ReadsCredentials, name(), at, "its verb says that it gives a key or token");
+        verdict.offend(OffenceKind::Delegates, name(), at, "what it gives has permissions that are not known here");
     } else if verb == "setIamPolicy" {
         verdict.offend(OffenceKind::ManagesPermissions, name(), at, "it changes who may do what");
     } else if READS.contains(&verb)
+        || READING
+            .iter()
+            .any(|word| verb.strip_prefix(word).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())))
         || DATA.contains(&permission)
         || CREDENTIALS.contains(&permission) && verb == "access"
     {
@@ -336,6 +349,13 @@ mod tests {
     }
 
     #[test]
+    fn a_hundred_thousand_permissions_on_one_line_end_soon() {
+        let permissions = vec![r#""storage.objects.get""#; 100_000].join(",");
+        let verdict = judged(&format!(r#"{{"name":"r","includedPermissions":[{permissions}]}}"#));
+        assert_eq!((verdict.access, verdict.allowed), (Access::ProvedReadOnly, 100_000));
+    }
+
+    #[test]
     fn roles_are_judged_by_their_permissions_not_their_names() {
         let viewer = judged(
             r#"{"name":"roles/storage.objectViewer","includedPermissions":["storage.objects.get","storage.objects.list","resourcemanager.projects.get"]}"#,
@@ -350,6 +370,8 @@ mod tests {
             Access::ReadOnlyWithNamedExceptions
         );
         assert_eq!(judged(r#"["x.y.frobnicate"]"#).access, Access::NotProven);
+        assert_eq!(judged(r#"["iam.serviceAccounts.getAccessToken"]"#).access, Access::NotProven);
+        assert_eq!(judged(r#"["groups.memberships.listMembers"]"#).access, Access::ProvedReadOnly);
         assert_eq!(judged(r#"["iam.serviceAccounts.actAs"]"#).access, Access::NotProven);
         assert_eq!(judged(r#"["secretmanager.versions.access"]"#).exposure, Exposure::ReadsCredentials);
         assert_eq!(judged(r#"{"bindings":[{"role":"roles/viewer","members":["user:a"]}]}"#).access, Access::NotProven);

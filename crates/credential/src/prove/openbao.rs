@@ -134,7 +134,7 @@ fn json(source: &Source<'_>, paths: &mut Paths, verdict: &mut Verdict) -> Result
     }
     // `bao policy read -format=json` and the API hold the policy in a string.
     if let Some(text) = ["policy", "rules"].iter().find_map(|key| data.get(key)).and_then(Node::text) {
-        let inner = Source { name: source.name, text };
+        let inner = Source::new(source.name, text);
         return if inner.is_json() { json(&inner, paths, verdict) } else { hcl(&inner, paths) };
     }
     let bodies: Vec<&Node> = match data.get("path").map(|path| &path.value) {

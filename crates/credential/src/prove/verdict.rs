@@ -302,6 +302,28 @@ impl Verdict {
         }
     }
 
+    /// The same for actions that were counted and not all named.
+    pub(crate) fn offend_counted(
+        &mut self,
+        kind: OffenceKind,
+        (actions, count): Counted,
+        at: &GrantPlace,
+        why: String,
+    ) {
+        self.offend(kind, actions, at, why);
+        if let Some(last) = self.offences.last_mut().filter(|o| o.at == *at && o.kind == kind) {
+            last.count = last.count.max(count);
+        }
+    }
+
+    /// The same for reads.
+    pub(crate) fn reads_counted(&mut self, exposure: Exposure, (actions, count): Counted, at: &GrantPlace, why: &str) {
+        self.reads(exposure, actions, at, why);
+        if let Some(last) = self.readings.last_mut().filter(|r| r.at == *at && r.exposure == exposure) {
+            last.count = last.count.max(count);
+        }
+    }
+
     /// Lets an action pass by name.
     pub(crate) fn except(&mut self, action: impl Into<String>, at: &GrantPlace, why: impl Into<String>) {
         self.access = self.access.max(Access::ReadOnlyWithNamedExceptions);
@@ -334,6 +356,9 @@ impl Verdict {
         }
     }
 }
+
+/// Actions, at most [`MAX_LISTED`] of them named, and how many there are.
+pub(crate) type Counted = (Vec<String>, u64);
 
 fn listed(mut actions: Vec<String>) -> (Vec<String>, u64) {
     let count = actions.len() as u64;

@@ -11,7 +11,7 @@ use super::statement::{ActionPattern, Effect, Principal, Resources, Statement};
 use super::table::{self, ActionId};
 
 /// Most steps for one set of policies, one for each action or pattern that is looked at: a second or less.
-const MAX_STEPS: usize = 20_000_000;
+const MAX_STEPS: usize = 8_000_000;
 
 /// Policies that act together.
 #[derive(Default)]

@@ -2,7 +2,6 @@
 
 use super::super::glob::{Case, Glob};
 use super::statement::Statement;
-use super::table::ActionId;
 
 /// What a statement must say for the exception to hold.
 enum Required {
@@ -25,9 +24,8 @@ const EXCEPTIONS: [(&str, Required, &str); 5] = [
 ];
 
 /// Why an action may pass although it is classed as writing; `None` if it may not.
-pub(super) fn allowed(action: ActionId, name: &str, statement: &Statement) -> Option<&'static str> {
-    let _ = action;
-    let (_, required, why) = EXCEPTIONS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))?;
+pub(super) fn allowed(service: &str, name: &str, statement: &Statement) -> Option<&'static str> {
+    let (_, required, why) = EXCEPTIONS.iter().find(|(known, ..)| is(known, service, name))?;
     match required {
         Required::Nothing => Some(why),
         Required::ViaS3 => is_via_s3(statement).then_some(why),
@@ -50,8 +48,13 @@ fn is_via_s3(statement: &Statement) -> bool {
 }
 
 /// What is needed for an action that has an exception with a condition.
-pub(super) fn needed(name: &str) -> Option<&'static str> {
-    name.eq_ignore_ascii_case("kms:Decrypt").then_some(
+pub(super) fn needed(service: &str, name: &str) -> Option<&'static str> {
+    is("kms:Decrypt", service, name).then_some(
         "with a condition StringEquals kms:ViaService = s3.<region>.amazonaws.com it would pass as a named exception",
     )
+}
+
+/// Whether `known` is the action `name` of `service`.
+fn is(known: &str, service: &str, name: &str) -> bool {
+    known.split_once(':').is_some_and(|(s, n)| s == service && n.eq_ignore_ascii_case(name))
 }

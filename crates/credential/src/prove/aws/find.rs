@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::super::ProveError;
 use super::super::document::{self, Node, Value, escape};
+use super::super::source::Lines;
 use super::statement::{Reader, Statement};
 
 /// Most policy documents in one file.
@@ -41,8 +42,7 @@ pub(crate) fn find(name: &str, text: &str) -> Result<Found, ProveError> {
 
 /// Finds all policy documents in a parsed file.
 pub(crate) fn find_in(name: &str, text: &str, root: &Node) -> Result<Found, ProveError> {
-    let mut lines = vec![0];
-    lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
+    let lines = Lines::of(text);
     let mut finder = Finder { name, text, lines: &lines, found: Found::default(), is_located: true, nesting: 0 };
     if is_policy(root) {
         finder.document(root, "")?;
@@ -71,7 +71,7 @@ pub(crate) fn is_policy(node: &Node) -> bool {
 struct Finder<'a> {
     name: &'a str,
     text: &'a str,
-    lines: &'a [usize],
+    lines: &'a Lines,
     found: Found,
     is_located: bool,
     nesting: usize,
@@ -90,7 +90,7 @@ impl Finder<'_> {
 
     fn place(&self, node: &Node, pointer: &str) -> Place {
         let mut place =
-            if self.is_located { Place::of_offset(self.name, self.text, node.start) } else { Place::file(self.name) };
+            if self.is_located { self.lines.place(self.name, self.text, node.start) } else { Place::file(self.name) };
         place.pointer = Some(pointer.to_owned());
         place
     }

@@ -16,7 +16,7 @@ use custody_contract::Place;
 
 use super::document;
 use super::glob::{Case, Glob};
-use super::verdict::{Exposure, GrantPlace, Language, OffenceKind, Verdict};
+use super::verdict::{Counted, Exposure, GrantPlace, Language, MAX_LISTED, OffenceKind, Verdict};
 use super::{Input, ProveError, Role, Table, shown};
 
 pub use managed::{Managed, all as managed_policies, find as managed_policy};
@@ -206,12 +206,34 @@ fn resolve(
     Ok(())
 }
 
-/// Actions of one statement, by what is to be said of them.
+/// Actions of one statement, by what is to be said of them. Texts are made once a group, for a statement may allow
+/// everything that there is, and a policy may have very many such statements.
 #[derive(Default)]
 struct Groups {
-    offences: Vec<(OffenceKind, String, Vec<String>)>,
-    readings: Vec<(Exposure, &'static str, Vec<String>)>,
+    offences: Vec<(Offending, Counted)>,
+    readings: Vec<((Exposure, &'static str), Counted)>,
     exceptions: Vec<(String, &'static str)>,
+}
+
+/// What offences of one group have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Offending {
+    kind: OffenceKind,
+    level: Level,
+    escalates: bool,
+    needed: Option<&'static str>,
+}
+
+fn count<K: PartialEq>(groups: &mut Vec<(K, Counted)>, key: K, id: table::ActionId) {
+    let at = groups.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        groups.push((key, Counted::default()));
+        groups.len() - 1
+    });
+    let (names, number) = &mut groups[at].1;
+    *number += 1;
+    if names.len() < MAX_LISTED {
+        names.push(table::full_name(id));
+    }
 }
 
 fn judge(effective: &Effective<'_>, exports: &[Glob], verdict: &mut Verdict) {
@@ -226,8 +248,14 @@ fn judge(effective: &Effective<'_>, exports: &[Glob], verdict: &mut Verdict) {
             classify(allowed, is_export, &mut groups, verdict);
         }
         let at = &first.statement.at;
-        groups.offences.into_iter().for_each(|(kind, why, actions)| verdict.offend(kind, actions, at, why));
-        groups.readings.into_iter().for_each(|(exposure, why, actions)| verdict.reads(exposure, actions, at, why));
+        groups
+            .offences
+            .into_iter()
+            .for_each(|(what, actions)| verdict.offend_counted(what.kind, actions, at, what.why()));
+        groups
+            .readings
+            .into_iter()
+            .for_each(|((exposure, why), actions)| verdict.reads_counted(exposure, actions, at, why));
         groups.exceptions.into_iter().for_each(|(action, why)| verdict.except(action, at, why));
     }
     for UnknownPattern { pattern, statement } in &effective.unknown {
@@ -265,33 +293,19 @@ fn is_of_exports(statement: &Statement, exports: &[Glob]) -> bool {
 
 fn classify(allowed: &Allowed<'_>, is_export: bool, groups: &mut Groups, verdict: &mut Verdict) {
     let (service, action) = table::get(allowed.action);
-    let is_exception = !action.only_reads();
-    if is_exception {
-        let name = table::full_name(allowed.action);
-        if let Some(why) = exceptions::allowed(allowed.action, &name, allowed.statement) {
-            groups.exceptions.push((name, why));
+    if !action.only_reads() {
+        if let Some(why) = exceptions::allowed(service, action.name, allowed.statement) {
+            groups.exceptions.push((table::full_name(allowed.action), why));
             return;
         }
-        let (kind, why) = offence(service, action, &name);
-        match groups.offences.iter_mut().find(|(k, w, _)| *k == kind && *w == why) {
-            Some((.., actions)) => actions.push(name),
-            None => groups.offences.push((kind, why, vec![name])),
-        }
+        count(&mut groups.offences, offending(service, action), allowed.action);
     }
-    let reading = if action.credentials {
-        Some((Exposure::ReadsCredentials, "it gives material that opens something else"))
+    if action.credentials {
+        let why = "it gives material that opens something else";
+        count(&mut groups.readings, (Exposure::ReadsCredentials, why), allowed.action);
     } else if action.data && !(is_export && service == "s3") {
-        Some((Exposure::ReadsBusinessData, data_reason(service)))
-    } else {
-        None
-    };
-    if let Some((exposure, why)) = reading {
-        let name = table::full_name(allowed.action);
-        match groups.readings.iter_mut().find(|(e, w, _)| *e == exposure && *w == why) {
-            Some((.., actions)) => actions.push(name),
-            None => groups.readings.push((exposure, why, vec![name])),
-        }
-    } else if !minimal::is_billing(service) && !is_exception {
+        count(&mut groups.readings, (Exposure::ReadsBusinessData, data_reason(service)), allowed.action);
+    } else if action.only_reads() && !minimal::is_billing(service) {
         verdict.beyond(service);
     }
 }
@@ -303,23 +317,30 @@ fn data_reason(service: &str) -> &'static str {
     }
 }
 
-fn offence(service: &str, action: &table::Action, name: &str) -> (OffenceKind, String) {
-    let escalation = if action.escalates { ", and is a known way to more permissions" } else { "" };
-    if action.acts && (service == "sts" || action.name.starts_with("Pass")) {
-        let why = format!("it lends another identity's permissions, which are not known here{escalation}");
-        return (OffenceKind::Delegates, why);
-    }
-    let level = action.level.as_str();
-    match action.level {
-        Level::List | Level::Read => {
-            (OffenceKind::Acts, format!("AWS classes it as {level}, and it does more than reading"))
+fn offending(service: &str, action: &table::Action) -> Offending {
+    let kind = match action.level {
+        _ if action.acts && (service == "sts" || action.name.starts_with("Pass")) => OffenceKind::Delegates,
+        Level::List | Level::Read => OffenceKind::Acts,
+        Level::Tagging => OffenceKind::Tags,
+        Level::Write => OffenceKind::Writes,
+        Level::PermissionsManagement => OffenceKind::ManagesPermissions,
+    };
+    let needed = exceptions::needed(service, action.name);
+    Offending { kind, level: action.level, escalates: action.escalates, needed }
+}
+
+impl Offending {
+    fn why(self) -> String {
+        let level = self.level.as_str();
+        let escalation = if self.escalates { ", and is a known way to more permissions" } else { "" };
+        let needed = self.needed.map(|needed| format!("; {needed}")).unwrap_or_default();
+        match self.kind {
+            OffenceKind::Delegates => {
+                format!("it lends another identity's permissions, which are not known here{escalation}")
+            }
+            OffenceKind::Acts => format!("AWS classes it as {level}, and it does more than reading"),
+            _ => format!("access level {level}{escalation}{needed}"),
         }
-        Level::Tagging => (OffenceKind::Tags, format!("access level {level}{escalation}")),
-        Level::Write => {
-            let needed = exceptions::needed(name).map(|needed| format!("; {needed}")).unwrap_or_default();
-            (OffenceKind::Writes, format!("access level {level}{escalation}{needed}"))
-        }
-        Level::PermissionsManagement => (OffenceKind::ManagesPermissions, format!("access level {level}{escalation}")),
     }
 }
 

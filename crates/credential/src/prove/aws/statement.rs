@@ -4,6 +4,7 @@ use custody_contract::Place;
 
 use super::super::document::{Node, Value, escape};
 use super::super::glob::{Case, Glob};
+use super::super::source::Lines;
 use super::super::verdict::GrantPlace;
 use super::super::{ProveError, shown};
 
@@ -71,8 +72,8 @@ pub(crate) struct Reader<'a> {
     pub name: &'a str,
     /// The file's text, for lines.
     pub text: &'a str,
-    /// Offsets of the file's line starts, so that places cost little.
-    pub lines: &'a [usize],
+    /// Where the file's lines start.
+    pub lines: &'a Lines,
     /// Pointer of the document in its file.
     pub pointer: &'a str,
     /// Whether offsets of nodes are offsets in the file: not in a document that stood in a string.
@@ -81,14 +82,8 @@ pub(crate) struct Reader<'a> {
 
 impl Reader<'_> {
     fn place(&self, node: &Node, pointer: String) -> Place {
-        let mut place = Place::file(self.name);
-        if self.is_located {
-            let line = self.lines.partition_point(|start| *start <= node.start).max(1);
-            let start = self.lines.get(line - 1).copied().unwrap_or_default();
-            let column = self.text.get(start..node.start).map_or(0, |t| t.chars().count() + 1);
-            place.line = u32::try_from(line).unwrap_or(u32::MAX);
-            place.column = u32::try_from(column).unwrap_or(u32::MAX);
-        }
+        let mut place =
+            if self.is_located { self.lines.place(self.name, self.text, node.start) } else { Place::file(self.name) };
         place.pointer = Some(pointer);
         place
     }
