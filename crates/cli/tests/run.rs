@@ -1,6 +1,7 @@
 //! `custody run` through the binary: from references in a contract to a masked command. The mechanics (signals,
 //! terminals, memory) are tested in `crates/credential/tests/inject.rs`.
 
+#[allow(dead_code, reason = "each test file uses a part of this module")]
 mod common;
 
 use std::path::Path;

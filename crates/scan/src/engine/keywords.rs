@@ -91,9 +91,12 @@ pub(super) fn window(rule: &Rule) -> (usize, usize) {
     (lead, extent)
 }
 
+/// A rule's keyword, how far around it matters, and what must stand behind it.
+type Placed = (Wanted, Scope, Vec<ByteSet>);
+
 /// All keywords of the rules, in order of their heads.
 pub(super) fn keywords(rules: &RuleSet) -> Vec<Keyword> {
-    let mut heads: BTreeMap<Box<[u8]>, Vec<(Wanted, Scope, Vec<ByteSet>)>> = BTreeMap::new();
+    let mut heads: BTreeMap<Box<[u8]>, Vec<Placed>> = BTreeMap::new();
     for (index, rule) in (0..).map(RuleIndex).zip(rules.iter()) {
         for (keyword, follow) in rule.keywords.iter().zip(rule.follow.iter()) {
             let lower = keyword.to_ascii_lowercase().into_bytes();
@@ -111,7 +114,7 @@ pub(super) fn keywords(rules: &RuleSet) -> Vec<Keyword> {
     heads.into_iter().map(|(head, wanted)| keyword(head, wanted)).collect()
 }
 
-fn keyword(head: Box<[u8]>, wanted: Vec<(Wanted, Scope, Vec<ByteSet>)>) -> Keyword {
+fn keyword(head: Box<[u8]>, wanted: Vec<Placed>) -> Keyword {
     let none = Scope { before: 0, after: 0, line: false };
     let scope = wanted.iter().fold(none, |union, (_, scope, _)| union.union(*scope));
     let length = wanted.iter().map(|(_, _, follow)| follow.len()).min().unwrap_or(0);
