@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_token_is_proven_by_all_that_it_may_do_not_by_the_paths_asked_for() {
+    fn a_live_token_is_proven_by_all_that_it_may_do_not_by_the_paths_asked_for_by_a_stub() {
         let paths = ["kv/data/a".to_owned()];
         let whole = r#"{"data":{"exact_paths":{"kv/data/a":{"capabilities":["read"]}},"glob_paths":{}}}"#;
         let access = |stub: Stub| prove_live(&stub, &paths).expect("an answer").access;

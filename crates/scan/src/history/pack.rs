@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gix::odb::pack::data::Entry;
 use memmap2::Mmap;
 
-/// After so many bytes were looked at, the pages are given back.
-const FORGET_AFTER: u64 = 8 << 20;
+/// After so many bytes were looked at, the pages are given back. The system maps 64 KiB around each page that is looked
+/// at, so up to 16 times as many may have come.
+const FORGET_AFTER: u64 = 1 << 20;
 
 /// An open pack.
 pub(super) struct PackFile {
