@@ -160,52 +160,20 @@ impl Links {
         }
     }
 
-    /// Gives each tree to `each`, in the order in which they were noted, or the other way round.
-    fn for_each(&self, order: Order, each: &mut dyn FnMut(&Tree)) -> io::Result<()> {
+    /// Gives each tree to `each`, in the order in which they were noted.
+    fn for_each(&self, each: &mut dyn FnMut(&Tree)) -> io::Result<()> {
         let (mut buffer, mut tree) = (Vec::new(), Tree::default());
-        match order {
-            Order::Forward => {
-                for chunk in &self.chunks {
-                    forward(chunk.bytes(&mut buffer)?, &mut tree, each);
-                }
-                forward(&self.open, &mut tree, each);
-            }
-            Order::Backward => {
-                backward(&self.open, &mut tree, each);
-                for chunk in self.chunks.iter().rev() {
-                    backward(chunk.bytes(&mut buffer)?, &mut tree, each);
-                }
-            }
+        for chunk in &self.chunks {
+            unpack_all(chunk.bytes(&mut buffer)?, &mut tree, each);
         }
+        unpack_all(&self.open, &mut tree, each);
         Ok(())
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Order {
-    Forward,
-    Backward,
-}
-
-fn forward(mut bytes: &[u8], tree: &mut Tree, each: &mut dyn FnMut(&Tree)) {
+fn unpack_all(mut bytes: &[u8], tree: &mut Tree, each: &mut dyn FnMut(&Tree)) {
     while tree.unpack(&mut bytes).is_some() {
         each(tree);
-    }
-}
-
-fn backward(bytes: &[u8], tree: &mut Tree, each: &mut dyn FnMut(&Tree)) {
-    let mut starts = Vec::new();
-    let mut rest = bytes;
-    loop {
-        starts.push(bytes.len() - rest.len());
-        if tree.unpack(&mut rest).is_none() {
-            break;
-        }
-    }
-    for start in starts.into_iter().rev() {
-        if tree.unpack(&mut &bytes[start..]).is_some() {
-            each(tree);
-        }
     }
 }
 
@@ -261,8 +229,8 @@ fn get(bytes: &mut &[u8]) -> Option<u32> {
 
 /// The entries through which marked objects can be reached, by tree.
 pub(super) struct Reaching {
-    /// Trees in order, with their numbers.
-    trees: Vec<(ObjectIndex, u32)>,
+    /// For each object, the number of the tree that it is, if it is one.
+    numbers: Vec<u32>,
     /// By number, where a tree's entries are; more than there can be if they are not known yet.
     ranges: Vec<(u32, u32)>,
     entries: Vec<Entry>,
@@ -279,9 +247,33 @@ impl Reaching {
     }
 
     fn number(&self, tree: ObjectIndex) -> Option<usize> {
-        let at = self.trees.binary_search_by_key(&tree, |&(tree, _)| tree).ok()?;
-        Some(self.trees[at].1 as usize)
+        self.numbers.get(tree as usize).filter(|&&number| number != NONE).map(|&number| number as usize)
     }
+
+    /// Notes a tree's entries: what it has of those of its base, and what it adds.
+    fn complete(&mut self, at: usize, base: ObjectIndex, added: &[Entry], gone: &[u32]) {
+        let start = self.entries.len();
+        let (from, to) = self.number(base).and_then(|at| self.ranges.get(at).copied()).unwrap_or_default();
+        let (mut added, mut gone) = (added, gone);
+        // Entries of the base are copied one by one, as what they are copied to may move.
+        for from in from as usize..(to as usize).min(start) {
+            let entry = self.entries[from];
+            let before = added.partition_point(|added| by_name(added) < by_name(&entry));
+            self.entries.extend_from_slice(&added[..before]);
+            added = &added[before..];
+            gone = &gone[gone.iter().take_while(|&&gone| gone < entry.1).count()..];
+            if gone.first() != Some(&entry.1) {
+                self.entries.push(entry);
+            }
+        }
+        self.entries.extend_from_slice(added);
+        self.ranges[at] = (narrow(start), narrow(self.entries.len()));
+    }
+}
+
+/// The order of entries.
+fn by_name(&(child, name): &Entry) -> (u32, ObjectIndex) {
+    (name, child)
 }
 
 /// Finds the entries through which marked objects can be reached. Marks the trees that have any. `numbers` gives for each
@@ -294,15 +286,16 @@ pub(super) fn reaching(links: Vec<Links>, numbers: &[Vec<u32>], marked: &Marks) 
     spread(&links, marked)?;
     let known = Known::gather(&links, numbers, marked)?;
     drop(links);
-    let mut trees: Vec<(ObjectIndex, u32)> = (0..).zip(&known.trees).map(|(at, known)| (known.tree, at)).collect();
-    trees.sort_unstable();
-    trees.dedup_by_key(|(tree, _)| *tree);
-    let mut reaching = Reaching { trees, ranges: vec![UNKNOWN; known.trees.len()], entries: Vec::new() };
+    let mut trees = vec![NONE; known.trees.iter().map(|known| known.tree as usize + 1).max().unwrap_or_default()];
+    for (at, known) in (0..).zip(&known.trees) {
+        let number = &mut trees[known.tree as usize];
+        *number = at.min(*number);
+    }
+    let mut reaching = Reaching { numbers: trees, ranges: vec![UNKNOWN; known.trees.len()], entries: Vec::new() };
     let mut chain = Vec::new();
-    let mut own: Vec<Entry> = Vec::new();
-    for at in 0..reaching.trees.len() {
+    for at in 0..known.trees.len() {
         // From the tree to the first base of which all is known, and back.
-        let mut next = Some(reaching.trees[at].1 as usize);
+        let mut next = Some(at);
         while let Some(at) = next.filter(|&at| reaching.ranges[at] == UNKNOWN) {
             chain.push(at);
             next = reaching.number(known.trees[at].base);
@@ -312,15 +305,7 @@ pub(super) fn reaching(links: Vec<Links>, numbers: &[Vec<u32>], marked: &Marks) 
         }
         while let Some(at) = chain.pop() {
             let (base, added, gone) = known.nth(at);
-            own.clear();
-            if let Some(entries) = reaching.entries(base) {
-                own.extend(entries.iter().filter(|(_, name)| !gone.contains(name)));
-            }
-            own.extend_from_slice(added);
-            own.sort_unstable_by_key(|&(child, name)| (name, child));
-            let start = narrow(reaching.entries.len());
-            reaching.entries.extend_from_slice(&own);
-            reaching.ranges[at] = (start, narrow(reaching.entries.len()));
+            reaching.complete(at, base, added, gone);
         }
     }
     Ok(reaching)
@@ -334,7 +319,7 @@ fn narrow(length: usize) -> u32 {
 #[derive(Default)]
 struct Known {
     trees: Vec<KnownTree>,
-    /// Marked objects, with their names.
+    /// Marked objects, of each tree by their names.
     added: Vec<Entry>,
     /// Names that the base's entries do not stand under any more, in order, as far as any marked object has them.
     gone: Vec<u32>,
@@ -353,7 +338,7 @@ impl Known {
         let names = numbers.iter().flatten().max().map_or(0, |&most| most as usize + 1);
         let wanted = Marks::new(names);
         for (links, numbers) in links.iter().zip(numbers) {
-            links.for_each(Order::Forward, &mut |tree| {
+            links.for_each(&mut |tree| {
                 if marked.is_set(tree.tree) {
                     for &(_, name) in tree.added.iter().filter(|(child, _)| marked.is_set(*child)) {
                         wanted.set(numbers[name as usize]);
@@ -363,7 +348,7 @@ impl Known {
         }
         let mut known = Known::default();
         for (links, numbers) in links.iter().zip(numbers) {
-            links.for_each(Order::Forward, &mut |tree| {
+            links.for_each(&mut |tree| {
                 if marked.is_set(tree.tree) {
                     known.add(tree, numbers, marked, &wanted);
                 }
@@ -374,8 +359,10 @@ impl Known {
 
     fn add(&mut self, tree: &Tree, numbers: &[u32], marked: &Marks, wanted: &Marks) {
         let number = |name: u32| numbers[name as usize];
+        let first = self.added.len();
         let children = tree.added.iter().filter(|(child, _)| marked.is_set(*child));
         self.added.extend(children.map(|&(child, name)| (child, number(name))));
+        self.added[first..].sort_unstable_by_key(by_name);
         if tree.base != NONE && marked.is_set(tree.base) {
             let first = self.gone.len();
             let names = tree.removed.iter().copied().chain(tree.added.iter().map(|&(_, name)| name)).map(number);
@@ -390,44 +377,82 @@ impl Known {
         });
     }
 
-    fn nth(&self, at: usize) -> (ObjectIndex, &[Entry], Gone<'_>) {
+    fn nth(&self, at: usize) -> (ObjectIndex, &[Entry], &[u32]) {
         let tree = &self.trees[at];
         let (added, gone) = at.checked_sub(1).map_or((0, 0), |at| (self.trees[at].added, self.trees[at].gone));
-        let gone = Gone(&self.gone[gone as usize..tree.gone as usize]);
+        let gone = &self.gone[gone as usize..tree.gone as usize];
         (tree.base, &self.added[added as usize..tree.added as usize], gone)
-    }
-}
-
-/// Names in order.
-struct Gone<'k>(&'k [u32]);
-
-impl Gone<'_> {
-    fn contains(&self, name: &u32) -> bool {
-        self.0.binary_search(name).is_ok()
     }
 }
 
 /// Marks every tree from which a marked object can be reached, and some more: what a tree takes away from its base is
 /// not looked at.
 fn spread(links: &[Links], marked: &Marks) -> io::Result<()> {
+    let share = links.first().map_or(usize::MAX, |links| links.spill.share);
     loop {
+        let mut open = Open { trees: Vec::new(), share, is_full: false };
         let mut changed = false;
-        let mut mark = |tree: &Tree| {
-            if !marked.is_set(tree.tree)
-                && (tree.base != NONE && marked.is_set(tree.base)
-                    || tree.added.iter().any(|&(child, _)| marked.is_set(child)))
-            {
-                changed |= marked.set(tree.tree);
-            }
-        };
         for links in links {
-            links.for_each(Order::Forward, &mut mark)?;
+            links.for_each(&mut |tree| {
+                if marked.is_set(tree.tree) {
+                    return;
+                }
+                let refers = tree.base != NONE && marked.is_set(tree.base)
+                    || tree.added.iter().any(|&(child, _)| marked.is_set(child));
+                match refers {
+                    true => changed |= marked.set(tree.tree),
+                    false => open.push(tree),
+                }
+            })?;
         }
-        for links in links.iter().rev() {
-            links.for_each(Order::Backward, &mut mark)?;
-        }
-        if !changed {
+        changed |= open.settle(marked);
+        if !changed || !open.is_full {
             return Ok(());
+        }
+    }
+}
+
+/// Trees that are not marked, as far as there is memory: each as how many it refers to, itself, and these.
+struct Open {
+    trees: Vec<u32>,
+    /// How much memory they may take, in bytes.
+    share: usize,
+    is_full: bool,
+}
+
+impl Open {
+    fn push(&mut self, tree: &Tree) {
+        let refers = tree.added.len() + 1;
+        if (self.trees.len() + refers + 2) * size_of::<u32>() > self.share {
+            self.is_full = true;
+            return;
+        }
+        self.trees.extend([narrow(refers), tree.tree, tree.base]);
+        self.trees.extend(tree.added.iter().map(|&(child, _)| child));
+    }
+
+    /// Marks those that refer to any marked one, until there is no more of them. Whether there was any.
+    fn settle(&mut self, marked: &Marks) -> bool {
+        let mut settled = false;
+        loop {
+            let (mut at, mut kept) = (0, 0);
+            let mut changed = false;
+            while let Some(&refers) = self.trees.get(at) {
+                let next = at + 2 + refers as usize;
+                let is_marked = |&object: &ObjectIndex| object != NONE && marked.is_set(object);
+                if self.trees[at + 2..next].iter().any(is_marked) {
+                    changed |= marked.set(self.trees[at + 1]);
+                } else {
+                    self.trees.copy_within(at..next, kept);
+                    kept += next - at;
+                }
+                at = next;
+            }
+            self.trees.truncate(kept);
+            if !changed {
+                return settled;
+            }
+            settled = true;
         }
     }
 }
@@ -451,9 +476,24 @@ mod tests {
         prop::collection::vec(tree, 0..12)
     }
 
+    /// Trees in some order, each with the one it is stored as a version of; what they hold has lower numbers.
+    fn forest() -> impl Strategy<Value = Vec<(u32, Option<u32>, Vec<Entry>)>> {
+        let tree = |tree: u32| {
+            let entries = prop::collection::btree_map(0u32..20, 0..tree, 0..6);
+            (Just(tree), prop::option::of(20u32..100), entries).prop_map(|(tree, base, entries)| {
+                (tree, base, entries.into_iter().map(|(name, child)| (child, name)).collect())
+            })
+        };
+        prop::collection::vec(20u32..100, 0..30).prop_flat_map(move |mut trees| {
+            trees.sort_unstable();
+            trees.dedup();
+            trees.into_iter().map(tree).collect::<Vec<_>>().prop_shuffle()
+        })
+    }
+
     proptest! {
         #[test]
-        fn what_is_noted_is_given_in_either_order_from_memory_or_file(trees in noted(), in_memory: bool) {
+        fn what_is_noted_is_given_from_memory_or_file(trees in noted(), in_memory: bool) {
             let share = if in_memory { usize::MAX } else { 0 };
             let mut links = Links::new(Arc::new(Spill::new(share)));
             for (tree, base, added, removed) in &trees {
@@ -465,28 +505,54 @@ mod tests {
             }
             let in_file = links.chunks.iter().all(|chunk| matches!(chunk, Chunk::File { .. }));
             prop_assert!(in_memory || in_file);
-            let given = |order| {
-                let mut given = Vec::new();
-                let mut each = |tree: &Tree| {
-                    let base = Some(tree.base).filter(|&base| base != NONE);
-                    given.push((tree.tree, base, tree.added.clone(), tree.removed.clone()));
-                };
-                links.for_each(order, &mut each).expect("readable");
-                given
+            let mut given = Vec::new();
+            let mut each = |tree: &Tree| {
+                let base = Some(tree.base).filter(|&base| base != NONE);
+                given.push((tree.tree, base, tree.added.clone(), tree.removed.clone()));
             };
-            prop_assert_eq!(&given(Order::Forward), &trees);
-            let mut backward = given(Order::Backward);
-            backward.reverse();
-            prop_assert_eq!(&backward, &trees);
+            links.for_each(&mut each).expect("readable");
+            prop_assert_eq!(&given, &trees);
         }
 
         #[test]
-        fn any_bytes_have_a_reading(bytes: Vec<u8>) {
-            let mut count = 0;
-            forward(&bytes, &mut Tree::default(), &mut |_| count += 1);
-            let mut other = 0;
-            backward(&bytes, &mut Tree::default(), &mut |_| other += 1);
-            prop_assert_eq!(count, other);
+        fn what_leads_to_marked_objects_is_found_with_any_memory(trees in forest(), wanted in 0u32..20, share in 0usize..400) {
+            let names = 20;
+            let mut links = Links::new(Arc::new(Spill::new(share)));
+            for name in 0..names {
+                links.name(&[name]);
+            }
+            let mut whole: HashMap<u32, Vec<Entry>> = HashMap::new();
+            for (tree, base, entries) in &trees {
+                let known = base.and_then(|base| Some((base, whole.get(&base)?.clone())));
+                let known = known.unwrap_or_default();
+                let has = |name| entries.iter().any(|&(_, known)| known == name);
+                let lost: Vec<u32> = known.1.iter().map(|&(_, name)| name).filter(|&name| !has(name)).collect();
+                entries.iter().filter(|entry| !known.1.contains(entry)).for_each(|&(child, name)| links.add(child, name));
+                lost.into_iter().for_each(|name| links.remove(name));
+                links.end(*tree, base.filter(|base| whole.contains_key(base)));
+                whole.insert(*tree, entries.clone());
+            }
+            let marked = Marks::new(200);
+            marked.set(wanted);
+            let numbers = vec![(0..u32::from(names)).collect()];
+            let found = reaching(vec![links], &numbers, &marked).expect("readable");
+            let mut leads = vec![wanted];
+            loop {
+                let more = whole.iter().filter(|(_, entries)| entries.iter().any(|(child, _)| leads.contains(child)));
+                let more: Vec<u32> = more.map(|(&tree, _)| tree).filter(|tree| !leads.contains(tree)).collect();
+                if more.is_empty() {
+                    break;
+                }
+                leads.extend(more);
+            }
+            for (tree, entries) in &whole {
+                let mut expected: Vec<Entry> =
+                    entries.iter().copied().filter(|(child, _)| leads.contains(child)).collect();
+                expected.sort_unstable_by_key(by_name);
+                let mut given = found.entries(*tree).unwrap_or_default().to_vec();
+                given.retain(|(child, _)| leads.contains(child));
+                prop_assert_eq!(given, expected);
+            }
         }
     }
 }
