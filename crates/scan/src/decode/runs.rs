@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use memchr::{memchr, memrchr};
+use wide::u8x16;
 use zeroize::Zeroizing;
 
 use super::{Layer, OriginMap};
@@ -19,7 +20,7 @@ const CLOSING: usize = 3;
 
 /// Runs of at least `least` characters of base64 that decode to text. `within` cuts none.
 pub(super) fn base64(bytes: &[u8], within: Range<usize>, least: usize, layer: &mut dyn FnMut(Layer)) {
-    each_run(bytes, within, least, is_base64, |run| {
+    each_run(bytes, within, least, &BASE64, |run| {
         if !starts_as_text(&bytes[run.clone()]) {
             return run.end;
         }
@@ -107,42 +108,87 @@ fn is_gap(byte: u8) -> bool {
 
 /// Runs of hexadecimal digits that decode to text.
 pub(super) fn hexadecimal(bytes: &[u8], layer: &mut dyn FnMut(Layer)) {
-    each_run(
-        bytes,
-        0..bytes.len(),
-        16,
-        |b| b.is_ascii_hexdigit(),
-        |run| {
-            let even = run.start..run.end - (run.len() & 1);
-            if let Ok(decoded) = HEXLOWER_PERMISSIVE.decode(&bytes[even.clone()]) {
-                let decoded = Zeroizing::new(decoded);
-                if is_text(&decoded) {
-                    layer(with_lead(bytes, even, &decoded, "hex"));
-                }
+    each_run(bytes, 0..bytes.len(), 16, &HEX, |run| {
+        let even = run.start..run.end - (run.len() & 1);
+        if let Ok(decoded) = HEXLOWER_PERMISSIVE.decode(&bytes[even.clone()]) {
+            let decoded = Zeroizing::new(decoded);
+            if is_text(&decoded) {
+                layer(with_lead(bytes, even, &decoded, "hex"));
             }
-            run.end
-        },
-    );
+        }
+        run.end
+    });
 }
 
 /// Runs of base32 that decode to text.
 pub(super) fn base32(bytes: &[u8], layer: &mut dyn FnMut(Layer)) {
-    each_run(
-        bytes,
-        0..bytes.len(),
-        16,
-        |b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'),
-        |run| {
-            let text = &bytes[run.clone()];
-            // Of eight characters, 2, 4, 5, 7 and 8 can end a text.
-            let whole = (0..=3).map(|cut| &text[..text.len() - cut.min(text.len())]);
-            let decoded = whole.into_iter().find_map(|t| BASE32_NOPAD.decode(t).ok()).map(Zeroizing::new);
-            if let Some(decoded) = decoded.filter(|d| is_text(d)) {
-                layer(with_lead(bytes, run.clone(), &decoded, "base32"));
+    each_run(bytes, 0..bytes.len(), 16, &BASE32, |run| {
+        let text = &bytes[run.clone()];
+        // Of eight characters, 2, 4, 5, 7 and 8 can end a text.
+        let whole = (0..=3).map(|cut| &text[..text.len() - cut.min(text.len())]);
+        let decoded = whole.into_iter().find_map(|t| BASE32_NOPAD.decode(t).ok()).map(Zeroizing::new);
+        if let Some(decoded) = decoded.filter(|d| is_text(d)) {
+            layer(with_lead(bytes, run.clone(), &decoded, "base32"));
+        }
+        run.end
+    });
+}
+
+/// An alphabet, as classes of bytes.
+struct Alphabet {
+    /// The first byte and the number of bytes behind it, in order of bytes.
+    ranges: &'static [(u8, u8)],
+    /// Whether lower-case letters are told as upper-case ones are, by a range of the former.
+    folded: Option<(u8, u8)>,
+    single: &'static [u8],
+}
+
+const BASE64: Alphabet = Alphabet { ranges: &[(b'/', 10)], folded: Some((b'a', 25)), single: b"+-_" };
+const HEX: Alphabet = Alphabet { ranges: &[(b'0', 9)], folded: Some((b'a', 5)), single: b"" };
+const BASE32: Alphabet = Alphabet { ranges: &[(b'A', 25), (b'2', 5)], folded: None, single: b"" };
+
+impl Alphabet {
+    /// For each of sixteen bytes, whether it is part of the alphabet.
+    #[inline(always)]
+    fn mask(&self, block: &[u8; 16]) -> u32 {
+        let block = u8x16::new(*block);
+        let within = |block: u8x16, (first, more): (u8, u8)| {
+            let from = block - u8x16::splat(first);
+            from.min(u8x16::splat(more)).simd_eq(from)
+        };
+        let mut any = u8x16::ZERO;
+        if let Some(letters) = self.folded {
+            any |= within(block | u8x16::splat(0x20), letters);
+        }
+        for &range in self.ranges {
+            any |= within(block, range);
+        }
+        for &single in self.single {
+            any |= block.simd_eq(u8x16::splat(single));
+        }
+        any.to_bitmask()
+    }
+
+    const fn has(&self, byte: u8) -> bool {
+        let mut at = 0;
+        while at < self.ranges.len() {
+            if byte.wrapping_sub(self.ranges[at].0) <= self.ranges[at].1 {
+                return true;
             }
-            run.end
-        },
-    );
+            at += 1;
+        }
+        let mut at = 0;
+        while at < self.single.len() {
+            if byte == self.single[at] {
+                return true;
+            }
+            at += 1;
+        }
+        match self.folded {
+            Some((first, more)) => (byte | 0x20).wrapping_sub(first) <= more,
+            None => false,
+        }
+    }
 }
 
 fn is_base64(byte: u8) -> bool {
@@ -150,7 +196,7 @@ fn is_base64(byte: u8) -> bool {
         let mut table = [false; 256];
         let mut byte = 0;
         while byte < 256 {
-            table[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'+' | b'/' | b'-' | b'_');
+            table[byte] = BASE64.has(byte as u8);
             byte += 1;
         }
         table
@@ -158,40 +204,61 @@ fn is_base64(byte: u8) -> bool {
     TABLE[usize::from(byte)]
 }
 
-/// Calls `found` with each run of at least `least` bytes of the alphabet, which says where to go on. Looks at every
-/// `least`-th byte only, as long as those are not of the alphabet.
+/// How many bytes are looked at at once.
+const BLOCK: usize = 32;
+
+/// Calls `found` with each run of at least `least` bytes of the alphabet, 16 to 32, which says where to go on.
+#[inline(always)]
 fn each_run(
     bytes: &[u8],
     within: Range<usize>,
     least: usize,
-    in_alphabet: impl Fn(u8) -> bool,
+    alphabet: &Alphabet,
     mut found: impl FnMut(Range<usize>) -> usize,
 ) {
     let bytes = &bytes[..within.end];
-    // Of a run that is long enough, half stands on one side of each place looked at.
-    let (half, quarter) = (least / 2, least / 4);
-    let (mut floor, mut at) = (within.start, within.start + least - 1);
+    let mut at = within.start;
+    let mut before = 0;
     while at < bytes.len() {
-        let may_be = match bytes.get(at.saturating_sub(half)..=at + half) {
-            Some(around) if at >= half => {
-                let has = |step: usize| in_alphabet(around[step]);
-                // Without branches: they would be taken as often as not.
-                has(half) & (has(0) & has(half - quarter) | has(half + quarter) & has(2 * half))
-            }
-            _ => in_alphabet(bytes[at]),
-        };
-        if !may_be {
-            at += least;
+        let block = mask(bytes, at, alphabet);
+        // The block behind the one before it: a run that is long enough lies in them when it is seen first.
+        let both = u64::from(block) << BLOCK | u64::from(before);
+        let starts = starts_of(both, least);
+        if starts == 0 {
+            before = block;
+            at += BLOCK;
             continue;
         }
-        let start = at - bytes[floor..at].iter().rev().take_while(|&&b| in_alphabet(b)).count();
-        let mut end = at + bytes[at..].iter().take_while(|&&b| in_alphabet(b)).count();
-        if end - start >= least {
-            end = found(start..end).max(end);
-        }
-        floor = end;
-        at = end + least;
+        let start = at + starts.trailing_zeros() as usize - BLOCK;
+        let mut end = start + least;
+        end += bytes[end..].iter().take_while(|&&byte| alphabet.has(byte)).count();
+        at = found(start..end).max(end);
+        before = 0;
     }
+}
+
+/// For each of 32 bytes, whether it is part of the alphabet; those behind the end are not.
+#[inline(always)]
+fn mask(bytes: &[u8], at: usize, alphabet: &Alphabet) -> u32 {
+    let mut rest = [0; BLOCK];
+    let block = match bytes[at..].first_chunk::<BLOCK>() {
+        Some(block) => block,
+        None => {
+            rest[..bytes.len() - at].copy_from_slice(&bytes[at..]);
+            &rest
+        }
+    };
+    let (halves, _) = block.as_chunks::<16>();
+    alphabet.mask(&halves[0]) | alphabet.mask(&halves[1]) << 16
+}
+
+/// The places from which on `least` bits are set, 16 to 32.
+#[inline(always)]
+fn starts_of(mut bits: u64, least: usize) -> u64 {
+    for step in [1, 2, 4, 8] {
+        bits &= bits >> step;
+    }
+    bits & bits >> (least - 16)
 }
 
 /// The run with its continuation in the lines below.
@@ -280,4 +347,57 @@ fn with_lead(bytes: &[u8], run: Range<usize>, decoded: &[u8], encoding: &'static
     let padding = bytes[run.end..].iter().take(2).take_while(|&&b| b == b'=').count();
     text.extend(bytes.get(run.end + padding).filter(|b| matches!(b, b'"' | b'\'' | b'`' | b'<')));
     Layer { text, lead: lead.len(), encoding, origin: OriginMap::Run(run.start..run.end + padding) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn alphabets_are_the_known_ones() {
+        for byte in 0..=u8::MAX {
+            let letter = byte as char;
+            let base64 = letter.is_ascii_alphanumeric() || "+/-_".contains(letter);
+            for (alphabet, expected) in [
+                (&BASE64, base64),
+                (&HEX, letter.is_ascii_hexdigit()),
+                (&BASE32, matches!(letter, 'A'..='Z' | '2'..='7')),
+            ] {
+                assert_eq!(alphabet.has(byte), expected, "{byte}");
+                assert_eq!(alphabet.mask(&[byte; 16]), if expected { 0xffff } else { 0 }, "{byte}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn each_run_that_is_long_enough_is_found_once(
+            pieces in prop::collection::vec((0usize..80, 1usize..40), 0..12),
+            least in 16usize..=32,
+            from in 0usize..50,
+        ) {
+            let mut bytes = Vec::new();
+            for (run, gap) in pieces {
+                bytes.extend(std::iter::repeat_n(b'a', run));
+                bytes.extend(std::iter::repeat_n(b'.', gap));
+            }
+            let from = from.min(bytes.len());
+            let mut found = Vec::new();
+            each_run(&bytes, from..bytes.len(), least, &BASE64, |run| {
+                found.push(run.clone());
+                run.end
+            });
+            let mut expected = Vec::new();
+            let mut at = from;
+            for run in bytes[from..].split(|&byte| byte == b'.') {
+                if run.len() >= least {
+                    expected.push(at..at + run.len());
+                }
+                at += run.len() + 1;
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
 }
