@@ -51,7 +51,10 @@ pub fn run(arguments: &Scan, colour: ColourChoice) -> Result<ExitCode, Failure> 
     report.findings.retain(|f| f.severity >= arguments.min_severity);
     report.decision = decide(&report, is_incomplete);
     report.duration_ms = elapsed_ms(started);
-    output::emit(&report, &arguments.output, colour, (!stdin).then_some(root.as_path()))
+    let status = output::emit(&report, &arguments.output, colour, (!stdin).then_some(root.as_path()));
+    // The process ends here: of a long history, to take the report to pieces costs as much as to render it.
+    std::mem::forget(report);
+    status
 }
 
 /// Whether files are searched as they stand.

@@ -5,15 +5,13 @@
 //! afterwards, from the [`links`](super::links) between trees: what cannot lead to the objects in question is dropped,
 //! and of the rest each commit is held beside its parents, oldest first.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-
-use foldhash::fast::RandomState;
 
 use super::facts::Standing;
 use super::links::{Entry, Links, Reaching, reaching};
 use super::objects::{Marks, ObjectIndex, Store};
 use super::reach::{Place, ROOT, below};
+use super::tables::{Map, Set};
 use super::visit::CommitRecord;
 
 /// How many paths are given for one object.
@@ -33,7 +31,7 @@ pub(super) struct Names {
     pub(super) numbers: Vec<Vec<u32>>,
     pub(super) shown: Vec<String>,
     /// Names that are not shown as they are.
-    pub(super) hidden: HashMap<u32, Box<[u8]>>,
+    pub(super) hidden: Map<u32, Box<[u8]>>,
 }
 
 impl Names {
@@ -48,7 +46,7 @@ impl Names {
 /// Where objects stand.
 #[derive(Default)]
 pub(super) struct Attributed {
-    pub(super) standings: HashMap<ObjectIndex, Vec<Standing>>,
+    pub(super) standings: Map<ObjectIndex, Vec<Standing>>,
     /// Each object and path, with the commits that brought it.
     pub(super) places: Vec<(Place, Vec<ObjectIndex>)>,
     /// For each tip that was asked for, its places.
@@ -59,8 +57,7 @@ pub(super) struct Attributed {
 
 /// Commits with their ages, in the order of these; so none stands before one of its parents.
 pub(super) fn in_order(mut commits: Vec<CommitRecord>) -> Vec<CommitRecord> {
-    let places: HashMap<ObjectIndex, usize, RandomState> =
-        commits.iter().enumerate().map(|(at, commit)| (commit.commit, at)).collect();
+    let places: Map<ObjectIndex, usize> = commits.iter().enumerate().map(|(at, commit)| (commit.commit, at)).collect();
     let mut waits = vec![0usize; commits.len()];
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); commits.len()];
     for (at, commit) in commits.iter_mut().enumerate() {
@@ -112,7 +109,7 @@ pub(super) fn merge_standings(known: &mut Vec<Standing>, new: &[Standing]) {
 /// When links that were written to a file cannot be read.
 pub(super) fn attribute(
     store: &Store,
-    wanted: &HashSet<ObjectIndex>,
+    wanted: &Set<ObjectIndex>,
     commits: Vec<CommitRecord>,
     tips: &[ObjectIndex],
     names: &Names,
@@ -126,7 +123,7 @@ pub(super) fn attribute(
         marked.set(object);
     });
     let children = reaching(links, &names.numbers, &marked)?;
-    let trees: HashMap<ObjectIndex, ObjectIndex, RandomState> =
+    let trees: Map<ObjectIndex, ObjectIndex> =
         commits.iter().filter_map(|commit| Some((commit.commit, commit.tree?))).collect();
     let mut descent = Descent {
         store,
@@ -134,10 +131,10 @@ pub(super) fn attribute(
         children: &children,
         names,
         paths: vec![(u32::MAX, u32::MAX, ROOT)],
-        path_numbers: HashMap::default(),
-        numbers: HashMap::default(),
+        path_numbers: Map::default(),
+        numbers: Map::default(),
         attributed: Attributed { is_whole: true, ..Attributed::default() },
-        below: HashMap::default(),
+        below: Map::default(),
         steps: 0,
     };
     for commit in &commits {
@@ -154,18 +151,18 @@ pub(super) fn attribute(
 /// The walk from the commits down.
 struct Descent<'a> {
     store: &'a Store,
-    wanted: &'a HashSet<ObjectIndex>,
+    wanted: &'a Set<ObjectIndex>,
     /// The entries of trees that lead to wanted objects, by name.
     children: &'a Reaching,
     names: &'a Names,
     /// Each path as its directory's number, its name, and what stands for it; the first is the root.
     paths: Vec<(u32, u32, u64)>,
-    path_numbers: HashMap<(u32, u32), u32, RandomState>,
+    path_numbers: Map<(u32, u32), u32>,
     /// The places by object and path.
-    numbers: HashMap<(ObjectIndex, u32), u32, RandomState>,
+    numbers: Map<(ObjectIndex, u32), u32>,
     attributed: Attributed,
     /// The places in trees, by path.
-    below: HashMap<(ObjectIndex, u32), Rc<[u32]>, RandomState>,
+    below: Map<(ObjectIndex, u32), Rc<[u32]>>,
     steps: usize,
 }
 
@@ -185,7 +182,7 @@ impl Compared {
 
 impl Descent<'_> {
     /// Notes what the commit has and none of its parents.
-    fn commit(&mut self, commit: &CommitRecord, trees: &HashMap<ObjectIndex, ObjectIndex, RandomState>) {
+    fn commit(&mut self, commit: &CommitRecord, trees: &Map<ObjectIndex, ObjectIndex>) {
         let Some(tree) = commit.tree else { return };
         let mut parents = commit.parents.iter().filter_map(|parent| trees.get(parent).copied());
         let mut open = vec![Compared { tree, path: 0, first: parents.next(), others: parents.collect() }];

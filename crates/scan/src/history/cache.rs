@@ -113,9 +113,9 @@ impl Cache {
     }
 
     /// Writes what is known, in one step: another process sees the old state or the new one. That it cannot be written is
-    /// no error: the next scan costs more, and that is all. Gives the file's checksum.
-    pub(super) fn store(&self, state: &State, ids: Option<IdsName>) -> Option<Checksum> {
-        let body = packed::to_bytes(state, self.kind).filter(|body| (body.len() as u64) < MOST)?;
+    /// no error: the next scan costs more, and that is all. `recent` stands for the state's own. Gives the file's checksum.
+    pub(super) fn store(&self, state: &State, recent: &[u8], ids: Option<IdsName>) -> Option<Checksum> {
+        let body = packed::to_bytes(state, recent, self.kind).filter(|body| (body.len() as u64) < MOST)?;
         let ids = ids.unwrap_or_default();
         let mut hasher = blake3::Hasher::new();
         hasher.update(&ids);

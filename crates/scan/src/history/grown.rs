@@ -1,14 +1,13 @@
 //! Where objects stand in commits that are new in a history of which the rest is known: only what a commit has and none
 //! of its parents is looked at.
 
-use std::collections::{HashMap, HashSet};
-
 use bstr::BString;
 use gix::objs::tree::EntryKind;
 use gix::{ObjectId, Repository};
 
 use super::facts::Standing;
 use super::reach::{Introduced, ROOT, below};
+use super::tables::{Map, Set};
 use super::visit::CommitRecord;
 
 /// How many directories are read. A repository made to multiply them without end leaves some objects without a path.
@@ -18,16 +17,16 @@ const MAX_STEPS: usize = 1_000_000;
 pub(super) struct Grown<'g> {
     pub(super) repository: &'g Repository,
     /// The objects whose places are sought.
-    pub(super) wanted: &'g HashSet<ObjectId>,
+    pub(super) wanted: &'g Set<ObjectId>,
     /// How a name may be shown.
     pub(super) shown: &'g mut dyn FnMut(&[u8]) -> String,
-    pub(super) standings: HashMap<ObjectId, Vec<Standing>>,
+    pub(super) standings: Map<ObjectId, Vec<Standing>>,
     pub(super) introduced: Vec<Introduced>,
     pub(super) steps: usize,
 }
 
 /// A directory, by name: whether an entry is a directory, and its id.
-type Directory = HashMap<BString, (bool, ObjectId)>;
+type Directory = Map<BString, (bool, ObjectId)>;
 
 impl Grown<'_> {
     /// Adds the places that the commit brings. Commits come parents first.

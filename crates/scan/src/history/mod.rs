@@ -25,11 +25,12 @@ mod packed;
 mod reach;
 mod state;
 mod table;
+mod tables;
 mod tree_entries;
 mod visit;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ use self::listing::Listing;
 use self::objects::{Marks, ObjectIndex, Pack, Store};
 use self::reach::{Learnt, Reachability, Refs, name_refs};
 use self::state::State;
+use self::tables::{Map, Set};
 use self::visit::{Notes, Pending, Reading, Within};
 use crate::collect::Collector;
 use crate::engine::Engine;
@@ -193,20 +195,37 @@ impl Source for HistorySource {
             && store.broken.is_empty()
             && history.unreached().next().is_none();
         let is_complete = is_whole && refs.explains(cache::ids(&state.missing, listing.kind), &repository);
-        let reached =
-            learnt.settle(&state.facts, is_complete, &mut |name| worker.search_name(name, Surface::History).0);
-        state.collect(engine.rules(), &reached, &mut worker.collector);
-        collector.merge(worker.collector);
         let account = history.account(notes, &state, around.lacking);
         is_new |= listing.note(&mut state);
         state.files = around.files;
-        if let Some(cache) = cache.filter(|_| is_whole) {
-            let known = state.kept.as_ref().map(|kept| kept.checksum);
-            let checksum = if is_new { history.keep(&cache, state, has_grown.then_some(&before), ids) } else { known };
-            learnt.store(&cache, checksum, &reached);
+        let cache = cache.filter(|_| is_whole);
+        let keep = || history.keep(cache.as_ref()?, &state, has_grown.then_some(&before), ids);
+        let (reached, kept) = while_kept(cache.is_some() && is_new, keep, || {
+            let reached =
+                learnt.settle(&state.facts, is_complete, &mut |name| worker.search_name(name, Surface::History).0);
+            state.collect(engine.rules(), &reached, &mut worker.collector);
+            reached
+        });
+        let kept = if is_new { kept } else { state.kept.map(|kept| kept.checksum) };
+        collector.merge(worker.collector);
+        if let Some(cache) = cache {
+            learnt.store(&cache, kept, &reached);
         }
         Ok([account, around.account].into_iter().chain(versions).collect())
     }
+}
+
+/// Puts a report together while what is known is kept on another thread, if it is to be.
+fn while_kept<R>(
+    is_kept: bool,
+    keep: impl FnOnce() -> Option<Checksum> + Send,
+    report: impl FnOnce() -> R,
+) -> (R, Option<Checksum>) {
+    std::thread::scope(|scope| {
+        let keeping = is_kept.then(|| std::thread::Builder::new().spawn_scoped(scope, keep));
+        let report = report();
+        (report, keeping.and_then(|keeping| keeping.ok()?.join().ok().flatten()))
+    })
 }
 
 /// Where the repository keeps what is no object.
@@ -323,7 +342,7 @@ impl<'h> History<'h> {
         let pending = std::mem::take(&mut notes.pending);
         let blobs = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| pending.object);
         let old = kept.iter().filter(|(_, fact)| fact.is_of_blob()).map(|(object, _)| *object);
-        let wanted: HashSet<_> = blobs.chain(old).collect();
+        let wanted: Set<_> = blobs.chain(old).collect();
         let commits = in_order(std::mem::take(&mut notes.commits));
         learnt.times(&pending, &commits, self.store);
         let is_of_use = self.keeps || !pending.is_empty() || !kept.is_empty();
@@ -356,7 +375,7 @@ impl<'h> History<'h> {
     /// The facts of an earlier state that hold, with their objects.
     fn still_true(&self, notes: &Notes, earlier: Option<Box<State>>, state: &mut State) -> Vec<(ObjectIndex, Fact)> {
         let (Some(earlier), Some(review)) = (earlier, self.review) else { return Vec::new() };
-        let renewed: HashSet<ObjectIndex> = notes.renewed.iter().copied().collect();
+        let renewed: Set<ObjectIndex> = notes.renewed.iter().copied().collect();
         let holds = |id: &ObjectId| {
             let object = self.store.table.lookup(id.as_bytes())?;
             (!review.is_due(object) && !renewed.contains(&object)).then_some(object)
@@ -425,12 +444,12 @@ impl<'h> History<'h> {
         let id = |object| self.store.table.id(object).to_owned();
         let new = pending.iter().filter(|pending| pending.within == Within::Blob).map(|pending| id(pending.object));
         let old = state.facts.iter().filter(|fact| fact.is_of_blob()).filter_map(|fact| fact.object);
-        let wanted: HashSet<_> = new.chain(old).collect();
+        let wanted: Set<_> = new.chain(old).collect();
         let mut grown = Grown {
             repository,
             wanted: &wanted,
             shown: &mut |name| worker.search_name(name, Surface::History).0,
-            standings: HashMap::new(),
+            standings: Map::default(),
             introduced: Vec::new(),
             steps: 0,
         };
@@ -473,28 +492,23 @@ impl<'h> History<'h> {
 
     /// Keeps for the next scan what is known and which objects were read; those known `before` are in the list `ids` and
     /// among the state's recent ones.
-    fn keep(
-        &self,
-        cache: &Cache,
-        mut state: State,
-        before: Option<&Marks>,
-        mut ids: Option<IdsName>,
-    ) -> Option<Checksum> {
+    fn keep(&self, cache: &Cache, state: &State, before: Option<&Marks>, mut ids: Option<IdsName>) -> Option<Checksum> {
         let table = &self.store.table;
         let is_new = |object| self.is_read(object) && before.is_none_or(|before| !before.is_set(object));
+        let mut recent = Vec::new();
         if before.is_none() {
             ids = cache.write_ids(|sink| self.weights.list(table, is_new, sink));
         } else {
             let mut new = Vec::new();
             self.weights.list(table, is_new, &mut |piece| new.extend_from_slice(piece));
-            state.recent = ids::merge(&state.recent, &new, table.kind());
-            if state.recent.len() > MOST_RECENT {
+            recent = ids::merge(&state.recent, &new, table.kind());
+            if recent.len() > MOST_RECENT {
                 let list = ids.and_then(|ids| cache.ids(&ids));
-                ids = list.and_then(|list| cache.store_ids(&ids::merge(&list, &state.recent, table.kind())));
-                state.recent.clear();
+                ids = list.and_then(|list| cache.store_ids(&ids::merge(&list, &recent, table.kind())));
+                recent.clear();
             }
         }
-        cache.store(&state, ids)
+        cache.store(state, &recent, ids)
     }
 
     /// Whether the object was read, now or before.

@@ -78,7 +78,7 @@ impl<T: Hash + Eq + Clone> Numbers<T> {
 }
 
 /// The bytes to keep.
-pub(super) fn to_bytes(state: &State, kind: gix::hash::Kind) -> Option<Vec<u8>> {
+pub(super) fn to_bytes(state: &State, recent: &[u8], kind: gix::hash::Kind) -> Option<Vec<u8>> {
     let mut texts: Numbers<&str> = Numbers::new();
     let mut encodings: Numbers<Vec<u32>> = Numbers::new();
     let mut confidences: Numbers<(u8, Vec<(u32, i8)>)> = Numbers::new();
@@ -126,7 +126,7 @@ pub(super) fn to_bytes(state: &State, kind: gix::hash::Kind) -> Option<Vec<u8>> 
         missing: &state.missing,
         entangled: &state.entangled,
         names_entangled: state.names_entangled,
-        recent: &state.recent,
+        recent,
         totals: state.totals,
         submodules: state.submodules.iter().map(String::as_str).collect(),
         files,

@@ -1,6 +1,5 @@
 //! What is done with each object of a repository: its text is searched, and what it refers to is noted.
 
-use std::collections::HashSet;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use super::ids::{Weight, Weights};
 use super::links::{Links, Spill};
 use super::loose::{Inflating, LooseVisitor};
 use super::objects::{Marks, ObjectIndex, Store};
+use super::tables::Set;
 use super::tree_entries::{self, Change, Mode, TreeEntry};
 use super::walk::{From, STREAM_FROM, Visitor};
 use crate::decode;
@@ -107,9 +107,9 @@ pub(super) struct Notes {
     pub(super) commits: Vec<CommitRecord>,
     /// What trees hold, by the thread that read them.
     pub(super) links: Vec<Links>,
-    pub(super) submodules: HashSet<Box<[u8]>>,
+    pub(super) submodules: Set<Box<[u8]>>,
     /// What is referred to and not there.
-    pub(super) missing: HashSet<ObjectId>,
+    pub(super) missing: Set<ObjectId>,
     /// Objects that were decoded and could not be read whole.
     pub(super) unread: Vec<(ObjectIndex, &'static str)>,
     /// Why it is not known where files stand, if it is not.

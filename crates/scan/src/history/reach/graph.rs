@@ -4,17 +4,16 @@
 //! that come are noted with what is known of reachability, and join the file when they are many. The file is used as it
 //! is read. Commits are numbered by age, so that those that follow each other stand near each other.
 
-use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use foldhash::fast::RandomState;
 use gix::{ObjectId, oid};
 
 use super::super::attribution::age;
 use super::super::cache::write_atomically;
 use super::super::objects::Store;
+use super::super::tables::{Map, Set};
 use super::super::visit::CommitRecord;
 
 /// A commit's number.
@@ -40,7 +39,7 @@ pub(super) struct Graph {
     body: Vec<u8>,
     parts: Parts,
     others: Vec<Other>,
-    other_numbers: HashMap<ObjectId, Commit, RandomState>,
+    other_numbers: Map<ObjectId, Commit>,
 }
 
 /// Where the parts of the file's body stand.
@@ -61,8 +60,7 @@ struct Parts {
 impl Graph {
     /// The graph of all commits, in order, of a repository that was read as a whole.
     pub(super) fn of(store: &Store, commits: &[CommitRecord]) -> Graph {
-        let numbers: HashMap<_, Commit, RandomState> =
-            (0..).zip(commits).map(|(number, commit)| (commit.commit, number)).collect();
+        let numbers: Map<_, Commit> = (0..).zip(commits).map(|(number, commit)| (commit.commit, number)).collect();
         let rows = commits.iter().map(|commit| {
             let parents = commit.parents.iter().filter_map(|parent| numbers.get(parent).copied());
             (store.table.id(commit.commit).as_bytes(), parents, commit.age)
@@ -100,7 +98,7 @@ impl Graph {
         add(&mut body, &parents);
         add(&mut body, &ages);
         let parts = Parts::of(&body, id_length).unwrap_or_default();
-        Graph { id_length, body, parts, others: Vec::new(), other_numbers: HashMap::default() }
+        Graph { id_length, body, parts, others: Vec::new(), other_numbers: Map::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -170,7 +168,7 @@ impl Graph {
 
     /// Gives a claim to each commit that can be reached from this one and has none. Behind those in `cut` nothing is
     /// reached.
-    pub(super) fn claim(&self, claims: &mut [u32], from: Commit, claim: u32, cut: &HashSet<Commit>) {
+    pub(super) fn claim(&self, claims: &mut [u32], from: Commit, claim: u32, cut: &Set<Commit>) {
         if claims[from as usize] != UNCLAIMED {
             return;
         }
@@ -240,7 +238,7 @@ impl Graph {
         if !parts.is_sound(&body) {
             return None;
         }
-        let mut graph = Graph { id_length, body, parts, others: Vec::new(), other_numbers: HashMap::default() };
+        let mut graph = Graph { id_length, body, parts, others: Vec::new(), other_numbers: Map::default() };
         for other in others {
             let id = ObjectId::try_from(&other.0[..]).ok().filter(|id| id.kind() == kind)?;
             graph.other_numbers.insert(id, narrow(graph.len()));
@@ -357,8 +355,8 @@ mod tests {
         let graph = graph();
         let at = |number| graph.find(&id(number)).expect("is there");
         let mut claims = vec![UNCLAIMED; graph.len()];
-        graph.claim(&mut claims, at(4), 1, &HashSet::new());
-        graph.claim(&mut claims, at(10), 2, &HashSet::from([at(8)]));
+        graph.claim(&mut claims, at(4), 1, &Set::default());
+        graph.claim(&mut claims, at(10), 2, &Set::from_iter([at(8)]));
         let told: Vec<u32> = (0..12).map(|number| claims[at(number) as usize]).collect();
         let none = UNCLAIMED;
         assert_eq!(told, [1, 1, 1, 1, 1, none, none, none, 2, 2, 2, none]);

@@ -13,7 +13,6 @@ mod routes;
 mod saved;
 mod settle;
 
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use gix::{ObjectId, Repository};
@@ -32,6 +31,7 @@ use super::cache::{Cache, Checksum, write_atomically};
 use super::facts::Fact;
 use super::objects::{ObjectIndex, Store};
 use super::state::Kept;
+use super::tables::{Map, Set};
 use super::visit::{CommitRecord, Pending, Within};
 
 const MAGIC: &[u8; 16] = b"custody-reached\n";
@@ -86,7 +86,7 @@ impl<'h> Learnt<'h> {
     /// Notes when the commits were made in whose texts something was found.
     pub(super) fn times(&mut self, pending: &[Pending], commits: &[CommitRecord], store: &Store) {
         let texts = pending.iter().filter(|pending| pending.within != Within::Blob);
-        let texts: HashSet<ObjectIndex> = texts.map(|pending| pending.object).collect();
+        let texts: Set<ObjectIndex> = texts.map(|pending| pending.object).collect();
         let found = commits.iter().filter(|commit| texts.contains(&commit.commit));
         let id = |commit: &CommitRecord| store.table.id(commit.commit).as_bytes().to_vec();
         self.times.extend(found.map(|commit| (id(commit), (commit.authored, commit.time))));
@@ -233,8 +233,8 @@ impl<'h> Reachability<'h> {
 
     /// Finds out what the tips of now have, from what those of before had.
     fn find_tips(&mut self, numbers: &Numbers) {
-        let before: HashMap<ObjectId, Vec<u32>> = std::mem::take(&mut self.tips).into_iter().collect();
-        let wanted: HashSet<ObjectId> = self.places.iter().map(|place| place.object).collect();
+        let before: Map<ObjectId, Vec<u32>> = std::mem::take(&mut self.tips).into_iter().collect();
+        let wanted: Set<ObjectId> = self.places.iter().map(|place| place.object).collect();
         let mut tips: Vec<(ObjectId, Vec<u32>)> = Vec::new();
         for tip in self.routes.tips() {
             let id = self.graph.id(tip).to_owned();
@@ -260,9 +260,9 @@ impl<'h> Reachability<'h> {
     fn nearest<'t>(
         &self,
         tip: graph::Commit,
-        known: &'t HashMap<ObjectId, Vec<u32>>,
+        known: &'t Map<ObjectId, Vec<u32>>,
     ) -> Option<(&'t ObjectId, &'t Vec<u32>)> {
-        let mut seen = HashSet::from([tip]);
+        let mut seen = Set::from_iter([tip]);
         let mut open = std::collections::VecDeque::from([tip]);
         while let Some(commit) = open.pop_front().filter(|_| seen.len() < NEAR) {
             if let Some(found) = known.get_key_value(self.graph.id(commit)) {

@@ -1,13 +1,11 @@
 //! Places: an object at a path, with the commits that brought it there, and which tips still have it there.
 
-use std::collections::{HashMap, HashSet};
-
 use bstr::BString;
-use foldhash::fast::RandomState;
 use gix::objs::tree::EntryKind;
 use gix::{ObjectId, Repository};
 use serde::{Deserialize, Serialize};
 
+use super::super::tables::{Map, Set};
 use super::graph::Commit;
 
 /// How many directories are read to learn what tips have.
@@ -54,7 +52,7 @@ pub(in crate::history) fn below(directory: u64, name: &[u8]) -> u64 {
 }
 
 /// Places by object and path.
-pub(super) type Numbers = HashMap<(ObjectId, u64), u32, RandomState>;
+pub(super) type Numbers = Map<(ObjectId, u64), u32>;
 
 pub(super) fn numbers(places: &[Place]) -> Numbers {
     (0..).zip(places).map(|(number, place)| ((place.object, place.path), number)).collect()
@@ -65,18 +63,18 @@ pub(super) struct Difference<'d> {
     pub(super) repository: &'d Repository,
     pub(super) numbers: &'d Numbers,
     /// The objects that have places.
-    pub(super) wanted: &'d HashSet<ObjectId>,
-    pub(super) lost: HashSet<u32>,
+    pub(super) wanted: &'d Set<ObjectId>,
+    pub(super) lost: Set<u32>,
     pub(super) gained: Vec<u32>,
     steps: usize,
 }
 
 /// A directory, by name: whether an entry is a directory, and its id.
-type Directory = HashMap<BString, (bool, ObjectId)>;
+type Directory = Map<BString, (bool, ObjectId)>;
 
 impl<'d> Difference<'d> {
-    pub(super) fn new(repository: &'d Repository, numbers: &'d Numbers, wanted: &'d HashSet<ObjectId>) -> Self {
-        Difference { repository, numbers, wanted, lost: HashSet::new(), gained: Vec::new(), steps: 0 }
+    pub(super) fn new(repository: &'d Repository, numbers: &'d Numbers, wanted: &'d Set<ObjectId>) -> Self {
+        Difference { repository, numbers, wanted, lost: Set::default(), gained: Vec::new(), steps: 0 }
     }
 
     /// Compares two commits' trees; the first may be none. Whether all was compared.
@@ -140,7 +138,7 @@ impl<'d> Difference<'d> {
 
 /// Gives each file in a tree, if it is one.
 pub(super) fn files_of(repository: &Repository, tree: ObjectId, each: &mut dyn FnMut(ObjectId)) {
-    let mut seen = HashSet::from([tree]);
+    let mut seen = Set::from_iter([tree]);
     let mut open = vec![tree];
     while let Some(tree) = open.pop().filter(|_| seen.len() < MAX_STEPS) {
         if !repository.try_find_header(tree).is_ok_and(|header| header.is_some_and(|header| header.kind().is_tree())) {

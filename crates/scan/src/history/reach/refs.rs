@@ -1,12 +1,13 @@
 //! What leads into a history: refs, what working trees have checked out, and where to look for logs and staged files.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice as _;
 use custody_contract::ReachedFrom;
 use gix::ObjectId;
+
+use super::super::tables::Set;
 
 /// Larger files are not read.
 const MAX_BYTES: u64 = 1 << 30;
@@ -122,7 +123,7 @@ impl Refs {
         let current = self.loose.iter().find(|(name, _)| name == b"HEAD");
         let current = current.and_then(|(_, content)| content.strip_prefix(b"ref:")).map(<[u8]>::trim);
         let mut list: Vec<Ref<'_>> = Vec::new();
-        let mut own: HashSet<&[u8]> = HashSet::new();
+        let mut own: Set<&[u8]> = Set::default();
         for (name, content) in &self.loose {
             own.insert(name);
             if let Some(target) = id(content) {
@@ -178,7 +179,7 @@ impl Refs {
             return true;
         }
         let commits = self.shallow().filter_map(|id| repository.find_commit(id).ok());
-        let cut: HashSet<ObjectId> =
+        let cut: Set<ObjectId> =
             commits.flat_map(|commit| commit.parent_ids().map(gix::Id::detach).collect::<Vec<_>>()).collect();
         missing.all(|id| cut.contains(&id))
     }
@@ -203,25 +204,34 @@ impl<'r> Ref<'r> {
 
 /// What being reached from a ref means.
 pub(super) fn kind(name: &[u8]) -> Option<(ReachedFrom, u8)> {
-    let requests: [&[u8]; 4] = [b"refs/pull/", b"refs/merge-requests/", b"refs/pull-requests/", b"refs/changes/"];
-    Some(match name {
-        b"refs/stash" => (ReachedFrom::Stash, 0),
-        _ if name.starts_with(b"refs/heads/") => (ReachedFrom::BranchTip, 1),
-        _ if name.starts_with(b"refs/remotes/") => (ReachedFrom::BranchTip, 3),
-        _ if name.starts_with(b"refs/tags/") => (ReachedFrom::Tag, 0),
-        _ if requests.iter().any(|request| name.starts_with(request)) => (ReachedFrom::PullRequest, 0),
-        _ if name.starts_with(b"refs/") || name.starts_with(b"worktrees/") => (ReachedFrom::OtherRef, 0),
-        _ => return None,
+    let Some(below) = name.strip_prefix(b"refs/") else {
+        return name.starts_with(b"worktrees/").then_some((ReachedFrom::OtherRef, 0));
+    };
+    Some(match below {
+        [b'p' | b'm' | b'c', ..] if is_request(below) => (ReachedFrom::PullRequest, 0),
+        [b'h', ..] if below.starts_with(b"heads/") => (ReachedFrom::BranchTip, 1),
+        [b'r', ..] if below.starts_with(b"remotes/") => (ReachedFrom::BranchTip, 3),
+        [b't', ..] if below.starts_with(b"tags/") => (ReachedFrom::Tag, 0),
+        b"stash" => (ReachedFrom::Stash, 0),
+        _ => (ReachedFrom::OtherRef, 0),
     })
+}
+
+/// Whether the name, from behind `refs/`, is one that a server gives to a request to merge.
+fn is_request(below: &[u8]) -> bool {
+    let requests: [&[u8]; 4] = [b"pull/", b"merge-requests/", b"pull-requests/", b"changes/"];
+    requests.iter().any(|request| below.starts_with(request))
 }
 
 /// A ref's name as git prints it.
 pub(super) fn short(name: &[u8]) -> &[u8] {
-    let kinds: [&[u8]; 3] = [b"refs/heads/", b"refs/remotes/", b"refs/tags/"];
-    kinds.iter().find_map(|kind| name.strip_prefix(*kind)).unwrap_or_else(|| {
-        let is_request = kind(name).is_some_and(|(from, _)| from == ReachedFrom::PullRequest);
-        name.strip_prefix(b"refs/").filter(|_| is_request).unwrap_or(name)
-    })
+    let Some(below) = name.strip_prefix(b"refs/") else { return name };
+    let kinds: [&[u8]; 3] = [b"heads/", b"remotes/", b"tags/"];
+    let known = match is_request(below) {
+        true => Some(below),
+        false => kinds.iter().find_map(|kind| below.strip_prefix(*kind)),
+    };
+    known.unwrap_or(name)
 }
 
 /// The id and the name in a line of the packed refs.

@@ -1,13 +1,13 @@
 //! What refs lead to.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 
 use custody_contract::ReachedFrom;
 use gix::objs::Kind;
 use gix::{ObjectId, Repository};
 use serde::{Deserialize, Serialize};
 
+use super::super::tables::{Map, Set};
 use super::graph::{Commit, Graph};
 use super::refs::{Refs, Target, short};
 
@@ -25,11 +25,11 @@ pub(super) struct Route<'r> {
 pub(super) struct Routes<'r> {
     pub(super) list: Vec<Route<'r>>,
     /// Objects that are no commits and that refs name, by way of tags or not, with the number of the route.
-    pub(super) direct: HashMap<ObjectId, u32>,
+    pub(super) direct: Map<ObjectId, u32>,
     /// Those of them that are trees.
     pub(super) trees: Vec<(ObjectId, u32)>,
     /// Commits behind which nothing is reached.
-    pub(super) cut: HashSet<Commit>,
+    pub(super) cut: Set<Commit>,
     pub(super) packed: Packed,
 }
 
@@ -47,14 +47,14 @@ impl<'r> Routes<'r> {
     /// Resolves all refs. What is known of packed refs is taken over if they are the same.
     pub(super) fn new(repository: &Repository, refs: &'r Refs, graph: &Graph, known: Packed) -> Routes<'r> {
         let cut = refs.shallow().filter_map(|id| graph.find(&id)).collect();
-        let (list, direct, trees) = (Vec::new(), HashMap::new(), Vec::new());
+        let (list, direct, trees) = (Vec::new(), Map::default(), Vec::new());
         let mut routes = Routes { list, direct, trees, cut, packed: Packed::default() };
         routes.packed = if known.digest == refs.packed_digest() && !known.commits.is_empty() {
             known
         } else {
             Packed::resolve(repository, refs, graph)
         };
-        let others: HashMap<u32, ObjectId> = routes.packed.others();
+        let others: Map<u32, ObjectId> = routes.packed.others();
         for found in refs.list() {
             let has_log = || refs.logs.iter().any(|(name, _)| name == b"refs/stash");
             let name = match found.name {
@@ -127,7 +127,7 @@ impl<'r> Routes<'r> {
     /// The tips of branches, and what is checked out, each once.
     pub(super) fn tips(&self) -> Vec<Commit> {
         let branches = self.list.iter().take_while(|route| route.from == ReachedFrom::BranchTip);
-        let mut seen = HashSet::new();
+        let mut seen = Set::default();
         branches.filter_map(|route| route.commit).filter(|&commit| seen.insert(commit)).collect()
     }
 }
@@ -164,7 +164,7 @@ impl Packed {
         self.commits.iter().all(|&commit| commit as usize <= end)
     }
 
-    fn others(&self) -> HashMap<u32, ObjectId> {
+    fn others(&self) -> Map<u32, ObjectId> {
         self.others.iter().filter_map(|(id, line)| Some((*line, ObjectId::try_from(&id[..]).ok()?))).collect()
     }
 }

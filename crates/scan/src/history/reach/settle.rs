@@ -1,7 +1,6 @@
 //! What follows from routes and places for each object in which something was found.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use custody_contract::{Reach, ReachedFrom};
@@ -9,6 +8,7 @@ use gix::{ObjectId, Repository};
 
 use super::super::commit::Headed;
 use super::super::facts::{Fact, Standing, Stands};
+use super::super::tables::{Map, Set};
 use super::graph::{Commit, UNCLAIMED};
 use super::places::{Place, files_of};
 use super::refs::{content, log_entries, short};
@@ -16,7 +16,7 @@ use super::saved::Reached;
 use super::{Earlier, Reachability};
 
 /// When commits were authored and committed.
-pub(in crate::history) type Times = HashMap<Vec<u8>, (i64, i64)>;
+pub(in crate::history) type Times = Map<Vec<u8>, (i64, i64)>;
 
 /// The objects in which something was found, in order; where they stand, if they are files.
 type Objects<'f> = Vec<(&'f [u8], Option<&'f [Standing]>)>;
@@ -37,7 +37,7 @@ impl Reachability<'_> {
         self.claim_from(0, &mut claims);
         let by_object = ByObject::new(&self.places, &objects);
         let is_lost = self.is_some_lost(&objects, &by_object, &claims);
-        let staged = if is_lost { self.look_further(&objects, &mut claims) } else { HashSet::new() };
+        let staged = if is_lost { self.look_further(&objects, &mut claims) } else { Set::default() };
         let mut reached = Reached::new(self.refs.digest);
         let settling = Settling {
             is_complete: is_complete && self.is_whole,
@@ -46,7 +46,7 @@ impl Reachability<'_> {
             claims,
             staged,
         };
-        let mut ways = Ways { known: HashMap::new(), names: HashMap::new(), shown };
+        let mut ways = Ways { known: Map::default(), names: Map::default(), shown };
         for (at, (id, standings)) in objects.into_iter().enumerate() {
             let places = by_object.of(at);
             let found: Vec<u32> = match standings {
@@ -91,14 +91,14 @@ impl Reachability<'_> {
 
     /// Follows what is rarely needed: earlier stashes, tags of tags, trees that refs name, and reflogs. Gives those of the
     /// objects that are staged.
-    fn look_further(&mut self, objects: &Objects<'_>, claims: &mut [u32]) -> HashSet<ObjectId> {
+    fn look_further(&mut self, objects: &Objects<'_>, claims: &mut [u32]) -> Set<ObjectId> {
         let first = self.routes.list.len();
         let mut logs: Vec<_> = self.refs.logs.iter().collect();
         logs.sort_by_key(|(name, _)| (name != b"refs/stash", name != b"HEAD"));
         for (name, path) in logs {
             let Some(content) = content(path) else { continue };
             let is_stash = name == b"refs/stash";
-            let mut seen = HashSet::new();
+            let mut seen = Set::default();
             for (at, (after, before)) in log_entries(&content).into_iter().enumerate() {
                 if let Some(after) = after.filter(|_| is_stash && at > 0) {
                     let name = Cow::Owned(format!("stash@{{{at}}}").into_bytes());
@@ -127,7 +127,7 @@ impl Reachability<'_> {
                 }
             });
         }
-        let mut staged = HashSet::new();
+        let mut staged = Set::default();
         for path in &self.refs.indexes {
             let index =
                 gix::index::File::at(path, self.repository.object_hash(), true, gix::index::decode::Options::default());
@@ -138,7 +138,7 @@ impl Reachability<'_> {
 
     /// For each place the routes to tips that have it.
     fn tips_of_places(&self) -> Vec<Vec<u32>> {
-        let mut by_tip: HashMap<Commit, Vec<u32>> = HashMap::new();
+        let mut by_tip: Map<Commit, Vec<u32>> = Map::default();
         for (number, route) in
             (0..).zip(&self.routes.list).take_while(|(_, route)| route.from == ReachedFrom::BranchTip)
         {
@@ -221,7 +221,7 @@ enum Way {
 struct Settling<'s, 'h> {
     reachability: &'s Reachability<'h>,
     claims: Vec<u32>,
-    staged: HashSet<ObjectId>,
+    staged: Set<ObjectId>,
     /// For each place the routes to tips that have it.
     tips: Vec<Vec<u32>>,
     is_complete: bool,
@@ -307,9 +307,9 @@ impl Way {
 
 /// Ways by the number that they have.
 struct Ways<'w> {
-    known: HashMap<Way, u32>,
+    known: Map<Way, u32>,
     /// Names of refs as they may be shown.
-    names: HashMap<Vec<u8>, String>,
+    names: Map<Vec<u8>, String>,
     shown: &'w mut dyn FnMut(&[u8]) -> String,
 }
 
