@@ -118,6 +118,12 @@ pub enum SkipReason {
         /// The format's short name, such as `png` or `zip`.
         format: String,
     },
+    /// A container, or something inside of one, that cannot be opened, in a place that the contract does not name: its
+    /// raw bytes were searched. Does not make the account incomplete.
+    Unopened {
+        /// Why not.
+        why: String,
+    },
     /// Larger than the limit in force, in bytes.
     TooLarge {
         /// The limit, in bytes.
@@ -148,6 +154,7 @@ impl SkipReason {
             self,
             SkipReason::ExcludedByContract { .. }
                 | SkipReason::Submodule
+                | SkipReason::Unopened { .. }
                 | SkipReason::SymlinkNotFollowed
                 | SkipReason::NotAFile
         )
@@ -160,6 +167,7 @@ impl std::fmt::Display for SkipReason {
             SkipReason::Unreadable { error } => write!(f, "unreadable: {error}"),
             SkipReason::Missing => f.write_str("missing from the repository"),
             SkipReason::Corrupt { error } => write!(f, "corrupt: {error}"),
+            SkipReason::Unopened { why } => write!(f, "not opened: {why}"),
             SkipReason::UnsupportedFormat { format } => write!(f, "{format} content cannot be read yet"),
             SkipReason::TooLarge { limit } => write!(f, "larger than {limit} bytes"),
             SkipReason::SymlinkNotFollowed => f.write_str("symbolic link, not followed"),

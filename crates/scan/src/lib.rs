@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod collect;
 pub mod decode;
 pub mod engine;
+mod extract;
 pub mod history;
 mod recognise;
 pub mod rules;

@@ -23,7 +23,7 @@ use crate::rules::ENGINE_VERSION;
 const MAGIC: &[u8; 16] = b"custody-history\n";
 const IDS_MAGIC: &[u8; 16] = b"custody-objects\n";
 /// Of what is written here; part of the files' names, too.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Larger files are not worth it.
 const MOST: u64 = 256 << 20;
 /// Files that no scan has written for so long are removed.

@@ -6,6 +6,7 @@ use custody_contract::{Confidence, Fingerprint, Occurrence, Surface};
 use gix::ObjectId;
 
 use super::reach::Reached;
+use crate::extract::INSIDE;
 use crate::rules::RuleSet;
 use crate::source::Found;
 
@@ -26,6 +27,8 @@ pub(super) struct Fact {
     /// The object; none for a name.
     pub(super) object: Option<ObjectId>,
     pub(super) within: Stands,
+    /// Where inside of a file that is a container.
+    pub(super) inside: Option<Arc<str>>,
 }
 
 /// In what it stands.
@@ -56,7 +59,7 @@ pub(super) struct Standing {
 
 impl Fact {
     pub(super) fn new(rules: &RuleSet, found: Found, object: Option<ObjectId>, within: Stands) -> Fact {
-        let Found { matched, place } = found;
+        let Found { matched, place, inside } = found;
         Fact {
             rule: Arc::from(&*rules.rule(matched.rule).id),
             length: matched.length,
@@ -70,6 +73,7 @@ impl Fact {
             end_column: place.end_column,
             object,
             within,
+            inside,
         }
     }
 
@@ -111,7 +115,10 @@ impl Fact {
         let authored = authored.filter(|_| !matches!(self.within, Stands::Tag(_)));
         Occurrence {
             surface: Surface::History,
-            path: path.to_string(),
+            path: match &self.inside {
+                Some(inside) => format!("{path}{INSIDE}{inside}"),
+                None => path.to_string(),
+            },
             line: self.line,
             column: self.column,
             end_column: self.end_column,

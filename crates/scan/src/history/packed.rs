@@ -47,6 +47,7 @@ struct PackedFact {
     column: u32,
     end_column: u32,
     object: Option<u32>,
+    inside: Option<u32>,
     within: PackedStands,
 }
 
@@ -100,6 +101,7 @@ pub(super) fn to_bytes(state: &State, recent: &[u8], kind: gix::hash::Kind) -> O
             column: fact.column,
             end_column: fact.end_column,
             object: fact.object.map(|id| ids.of(id)),
+            inside: fact.inside.as_deref().map(|inside| texts.of(inside)),
             within: match &fact.within {
                 Stands::Name(text) => PackedStands::Name(texts.of(text)),
                 Stands::Commit(text) => PackedStands::Commit(texts.of(text)),
@@ -224,6 +226,7 @@ impl Tables {
             column: fact.column,
             end_column: fact.end_column,
             object: fact.object.map_or(Some(None), |object| id(object).map(Some))?,
+            inside: fact.inside.map_or(Some(None), |inside| text(inside).map(Some))?,
             within: match &fact.within {
                 PackedStands::Name(name) => Stands::Name(text(*name)?),
                 PackedStands::Commit(what) => Stands::Commit(text(*what)?),

@@ -126,7 +126,10 @@ impl State {
             (path, other) => path.to_string().cmp(&other.to_string()),
         };
         let place = |fact: &Fact| (fact.line, fact.column, fact.end_column, fact.offset, fact.object);
-        paths.then_with(|| place(a).cmp(&place(b))).then_with(|| commit.cmp(&other_commit))
+        paths
+            .then_with(|| a.inside.cmp(&b.inside))
+            .then_with(|| place(a).cmp(&place(b)))
+            .then_with(|| commit.cmp(&other_commit))
     }
 
     /// Adds all that is known to the collector, in the order of the report. Facts of other rules are left out.

@@ -1,6 +1,6 @@
 //! What is done with each object of a repository: its text is searched, and what it refers to is noted.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use custody_contract::{Coverage, SkipReason, Surface};
@@ -20,7 +20,8 @@ use super::tree_entries::{self, Change, Mode, TreeEntry};
 use super::walk::{From, STREAM_FROM, Visitor};
 use crate::decode;
 use crate::engine::Trace;
-use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, scan_reader};
+use crate::extract::{self, Content};
+use crate::source::{Format, Found, ScanOptions, Target, Wide, Worker, open_inside, scan_once, scan_reader};
 
 /// Something that was found in an object; where that object stands is found out later.
 pub(super) struct Pending {
@@ -158,10 +159,10 @@ pub(super) struct Reading<'h> {
 
 const SURFACE: Surface = Surface::History;
 
-/// Whether a file is not searched as it stands: what is known of a large one could be larger still, and one in UTF-16 is
-/// decoded.
+/// Whether a file is not searched as it stands: what is known of a large one could be larger still, one in UTF-16 is
+/// decoded, and a container is opened.
 fn is_apart(data: &[u8]) -> bool {
-    data.len() as u64 > STREAM_FROM || Wide::detect(data).is_some()
+    data.len() as u64 > STREAM_FROM || Wide::detect(data).is_some() || Format::detect(data).is_some_and(extract::opens)
 }
 
 impl<'h> Reading<'h> {
@@ -276,10 +277,10 @@ impl<'h> Reading<'h> {
     /// Notes what a file's content holds.
     fn conclude(&mut self, object: ObjectIndex, data: &[u8], trace: Option<&Trace>) {
         self.renew(object);
-        match trace {
+        let opaque = match trace {
             None => {
-                let _ = self.content(object, data);
                 self.notes.entangled.push(object);
+                self.content(object, data)
             }
             Some(trace) => {
                 if trace.in_layers() {
@@ -289,9 +290,10 @@ impl<'h> Reading<'h> {
                 self.worker.conclude(data, SURFACE, trace, &mut |found| {
                     pending.push(Pending { object, within: Within::Blob, found });
                 });
+                Format::detect(data).is_some()
             }
-        }
-        self.count(object, data.len() as u64, Format::detect(data).is_some());
+        };
+        self.count(object, data.len() as u64, opaque);
     }
 
     /// Notes that an object is searched whole, whatever was known of it.
@@ -301,13 +303,26 @@ impl<'h> Reading<'h> {
         }
     }
 
-    fn content(&mut self, object: ObjectIndex, content: impl Read) -> (u64, Option<Format>) {
+    /// Searches a file's content that is not searched as it stands. Whether some of it remains hidden.
+    fn content(&mut self, object: ObjectIndex, content: &[u8]) -> bool {
+        let mut found = Vec::new();
+        let target = Target { path: None, surface: SURFACE };
+        let (scanned, _) = scan_reader(&mut self.worker, content, target, &mut |hit| found.push(hit));
+        let random = Content::Random(&mut Cursor::new(content));
+        let inside = open_inside(&mut self.worker, scanned, random, target, &mut found);
+        let found = found.into_iter().map(|found| Pending { object, within: Within::Blob, found });
+        self.notes.pending.extend(found);
+        inside.map_or(scanned.format.is_some(), |inside| inside.hides())
+    }
+
+    /// The same for content that is read once, and its size.
+    fn content_once(&mut self, object: ObjectIndex, content: impl Read) -> (u64, bool) {
         let pending = &mut self.notes.pending;
         let target = Target { path: None, surface: SURFACE };
-        let (scanned, _) = scan_reader(&mut self.worker, content, target, &mut |found| {
+        let (scanned, inside, _) = scan_once(&mut self.worker, content, target, &mut |found| {
             pending.push(Pending { object, within: Within::Blob, found });
         });
-        (scanned.bytes, scanned.format)
+        (scanned.bytes, inside.map_or(scanned.format.is_some(), |inside| inside.hides()))
     }
 
     fn streamed(&mut self, object: ObjectIndex, content: impl Read, size: u64) {
@@ -332,12 +347,12 @@ impl<'h> Reading<'h> {
             return;
         }
         self.renew(object);
-        let (bytes, format) = self.content(object, content);
+        let (bytes, opaque) = self.content_once(object, content);
         self.notes.entangled.push(object);
         if bytes != size {
             self.notes.unread.push((object, "its deflated data is damaged"));
         }
-        self.count(object, bytes, format.is_some());
+        self.count(object, bytes, opaque);
     }
 
     fn tree(&mut self, object: ObjectIndex, data: &[u8], base: Option<(ObjectIndex, &[u8])>) {

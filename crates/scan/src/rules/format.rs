@@ -12,7 +12,7 @@ use super::kinds::{Checksum, Gate};
 use super::shape::Shape;
 
 /// Part of every digest: raised when the engine finds other things with the same rules.
-pub const ENGINE_VERSION: u32 = 1;
+pub const ENGINE_VERSION: u32 = 2;
 
 const DEFAULT_REACH: u32 = 512;
 const MAX_REACH: u32 = 16_384;

@@ -1,9 +1,11 @@
-/// A format whose text a search of the raw bytes cannot see.
+use crate::extract;
+
+/// A format whose text a search of the raw bytes cannot see, or not as what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Format(pub(crate) &'static str);
 
-/// How many bytes of a file's head [`Format::detect`] looks at.
-pub(crate) const HEAD: usize = 16;
+/// How many bytes of a file's head [`Format::detect`] looks at: the first block of a tape archive.
+pub(crate) const HEAD: usize = 512;
 
 /// Leading bytes and the format's short name. A file that ends within its magic number is too short to hide anything.
 const MAGIC: &[(&[u8], &str)] = &[
@@ -49,6 +51,9 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"xar!", "xar"),
     (b"\xed\xab\xee\xdb", "rpm"),
     (b"!<arch>\ndebian", "deb"),
+    (b"!<arch>\n", "ar"),
+    (b"070701", "cpio"),
+    (b"070702", "cpio"),
     (b"PACK\0\0\0", "git-pack"),
     (b"# v2 git bundle", "git-bundle"),
     (b"# v3 git bundle", "git-bundle"),
@@ -59,8 +64,8 @@ const MAGIC: &[(&[u8], &str)] = &[
 ];
 
 impl Format {
-    /// The format of a file that begins with `head`, if it is one that hides text. Plain containers (tar, SQLite,
-    /// executables) are none: their text stands in the raw bytes.
+    /// The format of a file that begins with `head`, if it is one that hides text or holds other files. SQLite and
+    /// executables are none: their text stands in the raw bytes.
     pub(crate) fn detect(head: &[u8]) -> Option<Format> {
         if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| head.len() > magic.len() && head.starts_with(magic)) {
             return plausible(name, head).then_some(Format(name));
@@ -73,6 +78,7 @@ impl Format {
                 [b'h', b'e', b'i' | b'v', ..] | [b'm', b'i', b'f', b'1', ..] => "heif",
                 _ => "mp4",
             })),
+            _ if extract::is_tar(head) => Some(Format("tar")),
             _ => None,
         }
     }
@@ -91,6 +97,7 @@ fn plausible(name: &str, head: &[u8]) -> bool {
         "parquet" | "icns" | "xar" => head[4..].iter().take(4).any(|byte| !(b'\t'..=0x7e).contains(byte)),
         "lzma" => head.len() >= 13 && (head[5..13] == [0xff; 8] || head[10..13] == [0; 3]),
         "ico" | "cur" => head.len() >= 6 && head[4] != 0,
+        "cpio" => head.len() >= 110 && head[6..110].iter().all(u8::is_ascii_hexdigit),
         _ => true,
     }
 }

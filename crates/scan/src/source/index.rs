@@ -11,9 +11,10 @@ use gix::index::entry::{Flags, Mode};
 use super::file::record_scanned;
 use super::repository::failed;
 use super::tree::Exclude;
-use super::{Found, ScanOptions, Source, SourceError, Target, Worker, open_repository, scan_reader};
+use super::{Found, ScanOptions, Source, SourceError, Target, Worker, open_inside, open_repository, scan_reader};
 use crate::collect::Collector;
 use crate::engine::Engine;
+use crate::extract::Content;
 
 /// Larger staged files are not read.
 const MAX_BYTES: u64 = 512 << 20;
@@ -156,12 +157,14 @@ fn scan_entry(
     let mut found = Vec::new();
     let target = Target { path: Some(&name), surface: Surface::Staged };
     let (scanned, _) = scan_reader(worker, &object.data[..], target, &mut |hit: Found| found.push(hit));
+    let content = Content::Random(&mut std::io::Cursor::new(&object.data[..]));
+    let inside = open_inside(worker, scanned, content, target, &mut found);
     for hit in found {
         let mut occurrence = hit.occurrence(Surface::Staged, &name);
         occurrence.object = Some(staged.id.to_hex().to_string());
         worker.collector.add(worker.engine.rules(), hit.matched, occurrence);
     }
-    record_scanned(scanned, &name, account);
+    record_scanned(scanned, inside, &name, account);
 }
 
 fn damaged() -> SkipReason {

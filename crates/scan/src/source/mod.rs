@@ -30,8 +30,8 @@ pub use tree::{Classify, Exclude, IgnoreRules, TreeSource};
 pub use working_tree::WorkingTree;
 
 pub(crate) use encoding::Wide;
-pub(crate) use file::{scan_file, unreadable};
-pub(crate) use format::Format;
+pub(crate) use file::{open_inside, scan_file, scan_once, unreadable};
+pub(crate) use format::{Format, HEAD};
 pub(crate) use repository::open as open_repository;
 pub(crate) use stream::{Target, scan_reader};
 pub(crate) use worker::{Found, Place, Worker};

@@ -4,7 +4,7 @@ use std::io::Read;
 use custody_contract::{Coverage, Surface};
 
 use super::file::{record_scanned, unreadable};
-use super::{Found, ScanOptions, Source, SourceError, Target, Worker, scan_reader};
+use super::{Found, ScanOptions, Source, SourceError, Target, Worker, scan_once};
 use crate::collect::Collector;
 use crate::engine::Engine;
 
@@ -40,12 +40,12 @@ impl<R: Read> Source for StdinSource<R> {
         options.expect(Surface::Stdin, 1);
         let target = Target { path: None, surface: Surface::Stdin };
         let reader = &mut *self.reader.borrow_mut();
-        let (scanned, result) = scan_reader(&mut worker, reader, target, &mut |hit: Found| found.push(hit));
+        let (scanned, inside, result) = scan_once(&mut worker, reader, target, &mut |hit: Found| found.push(hit));
         for hit in found {
             worker.add(hit, Surface::Stdin, "-");
         }
         match result {
-            Ok(()) => record_scanned(scanned, "-", &mut account),
+            Ok(()) => record_scanned(scanned, inside, "-", &mut account),
             Err(error) => {
                 account.bytes += scanned.bytes;
                 account.record_skipped("-", unreadable(&error));

@@ -211,9 +211,9 @@ fn fill_first(reader: &mut dyn Read, buffer: &mut Vec<u8>, size: u64) -> io::Res
     }
 }
 
-struct CountingReader<R> {
-    inner: R,
-    bytes: u64,
+pub(super) struct CountingReader<R> {
+    pub(super) inner: R,
+    pub(super) bytes: u64,
 }
 
 impl<R: Read> Read for CountingReader<R> {

@@ -253,7 +253,7 @@ impl Scan<'_> {
         for found in outcome.found {
             worker.add(found, file.surface, &file.name);
         }
-        record_result(outcome.scanned, outcome.result, &file.name, account);
+        record_result(outcome.scanned, outcome.inside, outcome.result, &file.name, account);
         self.pass.options.advance(file.surface, 1, outcome.scanned.bytes);
     }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use custody_contract::{Occurrence, Surface};
 
 use super::cursor::{Cursor, Origin};
@@ -5,6 +7,7 @@ use super::name::redact;
 use crate::collect::Collector;
 use crate::decode;
 use crate::engine::{Engine, Input, Match, Scratch, Segment, Trace};
+use crate::extract::INSIDE;
 
 /// Where in a file or object a match stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub(crate) struct Place {
 pub(crate) struct Found {
     pub(crate) matched: Match,
     pub(crate) place: Place,
+    /// Where inside of the file, if that is a container: names, from the outermost to the one that it stands in.
+    pub(crate) inside: Option<Arc<str>>,
 }
 
 impl Found {
@@ -30,7 +35,7 @@ impl Found {
     pub(crate) fn occurrence(&self, surface: Surface, path: &str) -> Occurrence {
         Occurrence {
             surface,
-            path: path.to_owned(),
+            path: self.inside.as_ref().map_or_else(|| path.to_owned(), |inside| format!("{path}{INSIDE}{inside}")),
             line: self.place.line,
             column: self.place.column,
             end_column: self.place.end_column,
@@ -166,7 +171,7 @@ impl<'e> Worker<'e> {
             place.offset += before.offset;
             matched.encoding.insert(0, string.encoding);
             (matched.start, matched.end) = (string.start + 2 * matched.start, string.start + 2 * matched.end);
-            sink(Found { matched, place });
+            sink(Found { matched, place, inside: None });
         }
     }
 
@@ -180,7 +185,7 @@ impl<'e> Worker<'e> {
             cursor.advance(&window[at..matched.start]);
             at = matched.start;
             let place = cursor.place(&window[matched.start..matched.end]);
-            sink(Found { matched, place });
+            sink(Found { matched, place, inside: None });
         }
     }
 

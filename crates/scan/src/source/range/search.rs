@@ -13,9 +13,10 @@ use super::objects::{Objects, Unread};
 use super::texts::headers;
 use super::trees::{NewBlob, Trees, standing};
 use crate::engine::Engine;
+use crate::extract::Content;
 use crate::source::file::record_scanned;
 use crate::source::name::redact;
-use crate::source::{Found, ScanOptions, Target, Worker, escape, scan_reader};
+use crate::source::{Found, ScanOptions, Target, Worker, escape, open_inside, scan_reader};
 
 pub(super) const SURFACE: Surface = Surface::History;
 
@@ -165,8 +166,12 @@ fn scan_blob(
     match objects.read_as(blob.id, Kind::Blob, buffer) {
         Ok(data) => {
             let target = Target { path: Some(&name), surface: SURFACE };
-            let (scanned, _) = scan_reader(worker, data, target, sink);
-            record_scanned(scanned, &name, account);
+            let mut found = Vec::new();
+            let (scanned, _) = scan_reader(worker, data, target, &mut |hit| found.push(hit));
+            let content = Content::Random(&mut std::io::Cursor::new(data));
+            let inside = open_inside(worker, scanned, content, target, &mut found);
+            found.into_iter().for_each(sink);
+            record_scanned(scanned, inside, &name, account);
         }
         Err(unread) => account.record_skipped(format!("{} ({})", blob.id.to_hex(), name), unread.reason()),
     }

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use custody_contract::Surface;
 
 use crate::engine::Engine;
+use crate::extract::Opened as Inside;
 use crate::source::cursor::{Cursor, Origin};
 use crate::source::encoding::Wide;
-use crate::source::file::Opened;
+use crate::source::file::{Opened, open_file};
 use crate::source::format::{Format, HEAD};
 use crate::source::stream::{Scanned, Target, boundary, scan_piece};
 use crate::source::{Found, ScanOptions, Worker};
@@ -39,6 +40,8 @@ pub(super) struct Outcome {
     pub(super) found: Vec<Found>,
     pub(super) scanned: Scanned,
     pub(super) result: io::Result<()>,
+    /// What stands inside of it, if it is a container.
+    pub(super) inside: Option<Inside>,
 }
 
 impl Large {
@@ -172,6 +175,7 @@ pub(super) fn search<'l>(files: &'l [Large], engine: &Engine, threads: usize) ->
         found: Vec::new(),
         scanned: Scanned { bytes: 0, format: large.format },
         result: Ok(()),
+        inside: None,
     };
     let mut outcomes: Vec<_> = files.iter().map(|large| (large, none(large))).collect();
     for (file, (bytes, found, result)) in done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
@@ -180,9 +184,16 @@ pub(super) fn search<'l>(files: &'l [Large], engine: &Engine, threads: usize) ->
         outcome.found.extend(found);
         outcome.result = std::mem::replace(&mut outcome.result, Ok(())).and(result);
     }
+    let mut worker = Worker::new(engine);
     for (large, outcome) in &mut outcomes {
         let located = large.locate(&mut outcome.found);
         outcome.result = std::mem::replace(&mut outcome.result, Ok(())).and(located);
+        if outcome.result.is_ok()
+            && let Ok(mut file) = File::open(&large.path)
+        {
+            let target = Target { path: Some(&large.name), surface: large.surface };
+            outcome.inside = open_file(&mut worker, outcome.scanned, &mut file, target, &mut outcome.found);
+        }
     }
     outcomes
 }
