@@ -183,7 +183,7 @@ fn containers_are_opened_wherever_files_are_read() {
 fn names_comments_and_links_are_searched() {
     let sandbox = Sandbox::repository(&[]);
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    writer.set_comment(format!("made with {}", token(1)));
+    writer.set_comment(format!("made with {}", token(1))).expect("short");
     writer.start_file(format!("{}.txt", token(2)), zip::write::SimpleFileOptions::default()).expect("started");
     sandbox.write("named.zip", writer.finish().expect("finished").into_inner());
     let mut builder = tar::Builder::new(Vec::new());
