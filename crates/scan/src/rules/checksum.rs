@@ -26,6 +26,7 @@ pub fn verify(checksum: Checksum, prefix: &str, secret: &[u8]) -> Verdict {
         Checksum::Base64Json => base64_json(secret),
         Checksum::Userinfo => return userinfo(secret),
         Checksum::BasicCredentials => basic_credentials(secret),
+        Checksum::Random => return random(secret),
     };
     if holds { Verdict::Confirmed } else { Verdict::Refuted }
 }
@@ -222,6 +223,24 @@ fn basic_credentials(secret: &[u8]) -> bool {
     holds
 }
 
+/// Words, names and paths are refuted; that text is random confirms nothing. Of random text of twenty characters, two
+/// in a hundred are refuted.
+fn random(secret: &[u8]) -> Verdict {
+    let count = |f: fn(&u8) -> bool| secret.iter().filter(|b| f(b)).count();
+    let (lower, upper) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+    let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase(), !b.is_ascii_alphanumeric());
+    let changes = secret.windows(2).filter(|w| kind(w[0]) != kind(w[1]) && !kind(w[0]).2 && !kind(w[1]).2).count();
+    let drawn = if lower == 0 || upper == 0 {
+        count(u8::is_ascii_digit) * 12 >= secret.len() && changes * 8 >= secret.len()
+    } else {
+        // Runs that a name in camel case is made of.
+        let words = secret.chunk_by(|a, b| a.is_ascii_alphabetic() && b.is_ascii_lowercase());
+        let in_words: usize = words.map(<[u8]>::len).filter(|length| *length >= 4).sum();
+        in_words * 10 < (lower + upper) * 7 && changes * 4 >= secret.len()
+    };
+    if drawn { Verdict::Unknown } else { Verdict::Refuted }
+}
+
 fn is_percent_encoded(text: &[u8]) -> bool {
     let mut at = 0;
     while at < text.len() {
@@ -255,6 +274,35 @@ mod tests {
         assert!(bech32(b"A12UEL5L"));
         assert!(bech32(b"abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw"));
         assert!(!bech32(b"A12UEL5M"));
+    }
+
+    #[test]
+    fn names_are_told_from_random_text() {
+        for name in [
+            "next_page_token_identifier_v2",
+            "acmeTokenForProduction01",
+            "AbstractSingletonProxyFactoryBean",
+            "kubernetes-dashboard-2-internal",
+            "us-east-1-prod-2-database-1",
+            "CONFIGURATION_KEY_NUMBER_ONE_2",
+        ] {
+            assert_eq!(random(name.as_bytes()), Verdict::Refuted, "{name}");
+        }
+        let alphabets: [&[u8]; 3] = [
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+            b"abcdefghijklmnopqrstuvwxyz0123456789",
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+        ];
+        for alphabet in alphabets {
+            let mut bytes = blake3::Hasher::new().update(alphabet).finalize_xof();
+            let refuted = (0..10_000).filter(|_| {
+                let mut text = [0; 20];
+                bytes.fill(&mut text);
+                random(&text.map(|byte| alphabet[usize::from(byte) % alphabet.len()])) == Verdict::Refuted
+            });
+            let refuted = refuted.count();
+            assert!(refuted < 250, "{refuted} of 10,000 of {} letters", alphabet.len());
+        }
     }
 
     #[test]

@@ -18,11 +18,14 @@ pub enum Checksum {
     Userinfo,
     /// `basic-credentials`: the secret is base64 of a user name, a colon and a password (RFC 7617).
     BasicCredentials,
+    /// `random`: the secret looks drawn from an alphabet; what reads as a name or as words is refuted. For rules that
+    /// know nothing but length and alphabet.
+    Random,
 }
 
 impl Checksum {
     /// All validators.
-    pub const ALL: [Checksum; 7] = [
+    pub const ALL: [Checksum; 8] = [
         Checksum::GithubCrc32,
         Checksum::Jwt,
         Checksum::Pem,
@@ -30,6 +33,7 @@ impl Checksum {
         Checksum::Base64Json,
         Checksum::Userinfo,
         Checksum::BasicCredentials,
+        Checksum::Random,
     ];
 
     /// The name in rule files.
@@ -42,6 +46,7 @@ impl Checksum {
             Checksum::Base64Json => "base64-json",
             Checksum::Userinfo => "userinfo",
             Checksum::BasicCredentials => "basic-credentials",
+            Checksum::Random => "random",
         }
     }
 
