@@ -231,7 +231,7 @@ fn random(secret: &[u8]) -> Verdict {
     let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase(), !b.is_ascii_alphanumeric());
     let changes = secret.windows(2).filter(|w| kind(w[0]) != kind(w[1]) && !kind(w[0]).2 && !kind(w[1]).2).count();
     let drawn = if lower == 0 || upper == 0 {
-        count(u8::is_ascii_digit) * 12 >= secret.len() && changes * 8 >= secret.len()
+        count(u8::is_ascii_digit) * 14 >= secret.len() && changes * 10 >= secret.len()
     } else {
         // Runs that a name in camel case is made of.
         let words = secret.chunk_by(|a, b| a.is_ascii_alphabetic() && b.is_ascii_lowercase());
