@@ -18,6 +18,7 @@ mod format;
 mod kinds;
 mod load;
 mod shape;
+mod structure;
 
 pub use alphabet::Alphabet;
 pub(crate) use format::ENGINE_VERSION;
