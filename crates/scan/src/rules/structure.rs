@@ -30,9 +30,7 @@ fn is_private(body: &[u8]) -> bool {
 
 /// BIP 39: 12 to 24 English words of which the last holds a checksum.
 pub(super) fn bip39(secret: &[u8]) -> bool {
-    std::str::from_utf8(secret).is_ok_and(|words| {
-        Mnemonic::parse_in_normalized(Language::English, words).is_ok()
-    })
+    std::str::from_utf8(secret).is_ok_and(|words| Mnemonic::parse_in_normalized(Language::English, words).is_ok())
 }
 
 /// A macaroon in its binary format 2, as PyPI issues it: a version byte, then fields of type, length and data; location
@@ -118,7 +116,10 @@ mod tests {
         let wif = ["5HueCGU8rMjxEXxiPuD5BDku4MkF", "qeZyd4dZ1jvhTVqvbTLvyTJ"].concat();
         assert!(base58check(wif.as_bytes()));
         assert!(!base58check(wif.replace('J', "K").as_bytes()));
-        let seed = ["xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPP", "qjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi"];
+        let seed = [
+            "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPP",
+            "qjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi",
+        ];
         assert!(base58check(seed.concat().as_bytes()));
         assert!(!base58check(b"1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"), "an address is public");
     }
