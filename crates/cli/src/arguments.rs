@@ -4,6 +4,7 @@ mod audit;
 mod cred;
 mod cred_prove;
 mod hook;
+mod rules;
 mod run;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use cred::{
 };
 pub use cred_prove::{CredProve, ProveFormat};
 pub use hook::{HookCommand, HookInstall, HookKind, HookPlace, HookRun, HookUninstall, HookWhich};
+pub use rules::{ImportFrom, RulesCommand, RulesExplain, RulesImport, RulesNew};
 pub use run::{Mapping, RotateAction, Run, signal_number};
 
 const AFTER_HELP: &str = "\
@@ -372,17 +374,6 @@ pub struct IncidentClose {
     /// What was done: rotated, purged, …
     #[arg(long, short)]
     pub reason: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum RulesCommand {
-    /// List all rules with severity and provider.
-    List,
-    /// Run every rule's cases; with files, those of a repository's own rules.
-    Test {
-        /// Rule files; the built-in rules without any.
-        files: Vec<PathBuf>,
-    },
 }
 
 #[derive(Debug, Subcommand)]

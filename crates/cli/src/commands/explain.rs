@@ -91,7 +91,7 @@ fn clause_text(explanation: &Explanation) -> String {
     text
 }
 
-fn rule_text(rule: &Rule) -> String {
+pub(super) fn rule_text(rule: &Rule) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}  {} ({})\n", rule.id, rule.name, rule.provider_name);
     let _ = writeln!(text, "Severity     {}: {}", rule.severity, rule.why);
@@ -107,7 +107,7 @@ fn rule_text(rule: &Rule) -> String {
         let _ = writeln!(text, "Entropy      at least {} bits per byte", rule.entropy);
     }
     if let Some(checksum) = rule.checksum {
-        let _ = writeln!(text, "Checksum     {checksum:?}");
+        let _ = writeln!(text, "Checksum     {}", checksum.as_str());
     }
     if !rule.remedy.is_empty() {
         let _ = writeln!(text, "To do        {}", rule.remedy);

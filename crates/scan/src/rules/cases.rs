@@ -6,12 +6,14 @@
 //! | `{{uuid}}` `{{jwt}}` `{{pem:LABEL}}` | a whole UUID, JWT or PEM block |
 //! | `{{github:PREFIX:N}}` | PREFIX and N characters of which the last six are the checksum |
 //! | `{{bech32:PREFIX:N}}` | upper-case Bech32 of N data characters besides the checksum |
+//! | `{{wif}}` `{{xprv}}` `{{bip39:N}}` | a wallet's key in base58 (WIF, BIP 32), or N words with their checksum |
 //! | `{{repeat:c:N}}` | `c`, N times |
 //! | `{{split:text}}` | `text` |
 //!
 //! What is random is drawn from BLAKE3 over rule, case and position: the same in each run, and nobody's secret.
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
+use sha2::{Digest, Sha256};
 
 use super::checksum;
 
@@ -77,6 +79,9 @@ fn expand_one(template: &str, random: &mut Random) -> Expansion {
         "uuid" => Some(random.uuid()),
         "jwt" => Some(random.jwt()),
         "pem" => Some(random.pem(argument)),
+        "wif" => Some(random.base58(&[0x80], 32, &[1])),
+        "xprv" => Some(random.base58(&[0x04, 0x88, 0xad, 0xe4, 0, 0, 0, 0, 0, 0, 0, 0, 0], 32, &[])),
+        "bip39" => number().and_then(|words| random.phrase(words)),
         "split" => Some(argument.to_owned()),
         "repeat" => argument
             .rsplit_once(':')
@@ -180,6 +185,26 @@ impl Random {
         let payload = format!(r#"{{"sub":"{}","iat":{}}}"#, self.text(b"0123456789", 12), self.text(b"123456789", 10));
         let signature: Vec<u8> = (0..32).map(|_| self.byte()).collect();
         format!("{header}.{}.{}", BASE64URL_NOPAD.encode(payload.as_bytes()), BASE64URL_NOPAD.encode(&signature))
+    }
+
+    /// Base58Check of `before`, random bytes and `after`. An extended key has a chain code and a zero in between.
+    fn base58(&mut self, before: &[u8], count: usize, after: &[u8]) -> String {
+        let mut bytes = before.to_vec();
+        if before.len() > 1 {
+            bytes.extend((0..count).map(|_| self.byte()));
+            bytes.push(0);
+        }
+        bytes.extend((0..count).map(|_| self.byte()));
+        bytes.extend(after);
+        let check = Sha256::digest(Sha256::digest(&bytes));
+        bytes.extend(&check[..4]);
+        bs58::encode(bytes).into_string()
+    }
+
+    /// A BIP 39 phrase.
+    fn phrase(&mut self, words: usize) -> Option<String> {
+        let entropy: Vec<u8> = (0..words * 4 / 3).map(|_| self.byte()).collect();
+        Some(bip39::Mnemonic::from_entropy(&entropy).ok()?.to_string())
     }
 
     fn pem(&mut self, label: &str) -> String {

@@ -3,7 +3,7 @@
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD};
 use serde_json::Value;
 
-use super::Checksum;
+use super::{Checksum, structure};
 
 /// What a validator says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +26,20 @@ pub fn verify(checksum: Checksum, prefix: &str, secret: &[u8]) -> Verdict {
         Checksum::Base64Json => base64_json(secret),
         Checksum::Userinfo => return userinfo(secret),
         Checksum::BasicCredentials => basic_credentials(secret),
+        Checksum::Random => return random(secret),
+        Checksum::Base58Check => structure::base58check(secret),
+        Checksum::Bip39 => structure::bip39(secret),
+        Checksum::Macaroon => return or_unknown(structure::macaroon(secret)),
+        Checksum::GitlabRoutable => return or_unknown(gitlab_routable(secret)),
+        Checksum::Discord => return or_unknown(structure::discord(secret)),
+        Checksum::Der => return or_unknown(structure::der(secret)),
     };
     if holds { Verdict::Confirmed } else { Verdict::Refuted }
+}
+
+/// For formats whose redundancy is known from what was issued, not from a promise: it confirms and never refutes.
+fn or_unknown(holds: bool) -> Verdict {
+    if holds { Verdict::Confirmed } else { Verdict::Unknown }
 }
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -55,6 +67,19 @@ fn github(prefix: &[u8], secret: &[u8]) -> bool {
         let (body, digits) = body.split_at(body.len() - 6);
         github_digits(body) == digits
     }
+}
+
+/// GitLab's routable tokens: payload, version, length and checksum; the CRC-32 covers all that stands before it.
+fn gitlab_routable(secret: &[u8]) -> bool {
+    let Some(at) = secret.len().checked_sub(7) else { return false };
+    let (body, digits) = secret.split_at(at);
+    let mut rest = crc32(body);
+    let right = digits.iter().rev().all(|&digit| {
+        let wanted = char::from_digit(rest % 36, 36).map_or(0, |c| c as u8);
+        rest /= 36;
+        digit == wanted
+    });
+    right && rest == 0 && body.contains(&b'.')
 }
 
 /// CRC-32 as in zlib (reflected, polynomial 0xedb88320).
@@ -222,6 +247,24 @@ fn basic_credentials(secret: &[u8]) -> bool {
     holds
 }
 
+/// Words, names and paths are refuted; that text is random confirms nothing. Of random text of twenty characters, two
+/// in a hundred are refuted.
+fn random(secret: &[u8]) -> Verdict {
+    let count = |f: fn(&u8) -> bool| secret.iter().filter(|b| f(b)).count();
+    let (lower, upper) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+    let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase(), !b.is_ascii_alphanumeric());
+    let changes = secret.windows(2).filter(|w| kind(w[0]) != kind(w[1]) && !kind(w[0]).2 && !kind(w[1]).2).count();
+    let drawn = if lower == 0 || upper == 0 {
+        count(u8::is_ascii_digit) * 14 >= secret.len() && changes * 10 >= secret.len()
+    } else {
+        // Runs that a name in camel case is made of.
+        let words = secret.chunk_by(|a, b| a.is_ascii_alphabetic() && b.is_ascii_lowercase());
+        let in_words: usize = words.map(<[u8]>::len).filter(|length| *length >= 4).sum();
+        in_words * 10 < (lower + upper) * 7 && changes * 4 >= secret.len()
+    };
+    if drawn { Verdict::Unknown } else { Verdict::Refuted }
+}
+
 fn is_percent_encoded(text: &[u8]) -> bool {
     let mut at = 0;
     while at < text.len() {
@@ -250,11 +293,55 @@ mod tests {
     }
 
     #[test]
+    fn a_routable_tokens_checksum_confirms_and_never_refutes() {
+        let body = format!("glpat-{}.01.0z", "ab3".repeat(9));
+        let mut rest = crc32(body.as_bytes());
+        let mut digits: Vec<char> = Vec::new();
+        for _ in 0..7 {
+            digits.push(char::from_digit(rest % 36, 36).expect("a digit"));
+            rest /= 36;
+        }
+        let token: String = body.chars().chain(digits.iter().rev().copied()).collect();
+        assert_eq!(verify(Checksum::GitlabRoutable, "", token.as_bytes()), Verdict::Confirmed);
+        let other = token.replace("ab3ab3", "ab3ab4");
+        assert_eq!(verify(Checksum::GitlabRoutable, "", other.as_bytes()), Verdict::Unknown);
+    }
+
+    #[test]
     fn a_bech32_checksum_is_verified() {
         // BIP 173's own test vectors.
         assert!(bech32(b"A12UEL5L"));
         assert!(bech32(b"abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw"));
         assert!(!bech32(b"A12UEL5M"));
+    }
+
+    #[test]
+    fn names_are_told_from_random_text() {
+        for name in [
+            "next_page_token_identifier_v2",
+            "acmeTokenForProduction01",
+            "AbstractSingletonProxyFactoryBean",
+            "kubernetes-dashboard-2-internal",
+            "us-east-1-prod-2-database-1",
+            "CONFIGURATION_KEY_NUMBER_ONE_2",
+        ] {
+            assert_eq!(random(name.as_bytes()), Verdict::Refuted, "{name}");
+        }
+        let alphabets: [&[u8]; 3] = [
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+            b"abcdefghijklmnopqrstuvwxyz0123456789",
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+        ];
+        for alphabet in alphabets {
+            let mut bytes = blake3::Hasher::new().update(alphabet).finalize_xof();
+            let refuted = (0..10_000).filter(|_| {
+                let mut text = [0; 20];
+                bytes.fill(&mut text);
+                random(&text.map(|byte| alphabet[usize::from(byte) % alphabet.len()])) == Verdict::Refuted
+            });
+            let refuted = refuted.count();
+            assert!(refuted < 250, "{refuted} of 10,000 of {} letters", alphabet.len());
+        }
     }
 
     #[test]

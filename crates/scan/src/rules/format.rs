@@ -15,7 +15,8 @@ use super::shape::Shape;
 pub const ENGINE_VERSION: u32 = 2;
 
 const DEFAULT_REACH: u32 = 512;
-const MAX_REACH: u32 = 16_384;
+/// Longest reach that a rule may have, in bytes.
+pub const MAX_REACH: u32 = 16_384;
 const DEFAULT_CONFIDENCE: u8 = 80;
 const MIN_CASES: usize = 3;
 const SEVERITIES: [&str; 4] = ["low", "medium", "high", "critical"];

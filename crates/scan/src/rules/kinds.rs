@@ -18,11 +18,27 @@ pub enum Checksum {
     Userinfo,
     /// `basic-credentials`: the secret is base64 of a user name, a colon and a password (RFC 7617).
     BasicCredentials,
+    /// `random`: the secret looks drawn from an alphabet; what reads as a name or as words is refuted. For rules that
+    /// know nothing but length and alphabet.
+    Random,
+    /// `base58check`: the last four bytes are the start of a double SHA-256 of the others, and the length is that of a
+    /// private key (WIF, BIP 32).
+    Base58Check,
+    /// `bip39`: the words are those of BIP 39, and its checksum holds.
+    Bip39,
+    /// `macaroon`: what follows `-` is base64url of a macaroon (format 2). Confirms only.
+    Macaroon,
+    /// `gitlab-routable`: the last seven characters are the CRC-32 of the others in base 36. Confirms only.
+    GitlabRoutable,
+    /// `discord`: the first part is the number of the bot's account in base64url. Confirms only.
+    Discord,
+    /// `der`: the secret is base64 of one whole DER sequence that starts with a version. Confirms only.
+    Der,
 }
 
 impl Checksum {
     /// All validators.
-    pub const ALL: [Checksum; 7] = [
+    pub const ALL: [Checksum; 14] = [
         Checksum::GithubCrc32,
         Checksum::Jwt,
         Checksum::Pem,
@@ -30,6 +46,13 @@ impl Checksum {
         Checksum::Base64Json,
         Checksum::Userinfo,
         Checksum::BasicCredentials,
+        Checksum::Random,
+        Checksum::Base58Check,
+        Checksum::Bip39,
+        Checksum::Macaroon,
+        Checksum::GitlabRoutable,
+        Checksum::Discord,
+        Checksum::Der,
     ];
 
     /// The name in rule files.
@@ -42,6 +65,13 @@ impl Checksum {
             Checksum::Base64Json => "base64-json",
             Checksum::Userinfo => "userinfo",
             Checksum::BasicCredentials => "basic-credentials",
+            Checksum::Random => "random",
+            Checksum::Base58Check => "base58check",
+            Checksum::Bip39 => "bip39",
+            Checksum::Macaroon => "macaroon",
+            Checksum::GitlabRoutable => "gitlab-routable",
+            Checksum::Discord => "discord",
+            Checksum::Der => "der",
         }
     }
 

@@ -15,15 +15,21 @@ pub mod cases;
 pub mod checksum;
 pub(crate) mod follow;
 mod format;
+pub mod import;
 mod kinds;
+pub mod lint;
 mod load;
 mod shape;
+mod structure;
 
 pub use alphabet::Alphabet;
 pub(crate) use format::ENGINE_VERSION;
 pub use kinds::{Checksum, Gate};
 pub use load::RuleFileError;
 pub use shape::Shape;
+
+/// The JSON Schema of rule files.
+pub const RULE_FILE_SCHEMA: &str = include_str!("../../../../schemas/custody.rules-1.schema.json");
 
 /// How one kind of secret is recognised.
 #[derive(Debug, Clone, PartialEq)]
@@ -270,6 +276,44 @@ remedy = "r"
 examples = []
 negatives = []
 "#;
+
+    #[test]
+    fn the_published_schema_is_that_of_the_parser() {
+        let schema: serde_json::Value = serde_json::from_str(RULE_FILE_SCHEMA).expect("JSON");
+        let rule = &schema["$defs"]["rule"];
+        let fields = rule["properties"].as_object().expect("an object");
+        for (name, field) in fields {
+            // Each field is known: another name is refused, and so is another type.
+            let text = OWN.replace("remedy = \"r\"", &format!("remedy = \"r\"\n{name} = {{ x = 1 }}"));
+            let problem = RuleSet::from_toml(&text, "own.toml").expect_err(name).problem;
+            assert!(!problem.contains("unknown field"), "{name}: {problem}");
+            assert!(field["description"].is_string(), "{name}");
+        }
+        let unknown = OWN.replace("remedy = \"r\"", "remedy = \"r\"\nanother = 1");
+        let problem = RuleSet::from_toml(&unknown, "own.toml").expect_err("unknown").problem;
+        let known = problem.matches('`').count() / 2 - 1;
+        assert_eq!(known, fields.len(), "{problem}");
+        for required in rule["required"].as_array().expect("a list") {
+            let line = format!("{} = ", required.as_str().expect("a name"));
+            let text: String = OWN
+                .split_inclusive('\n')
+                .enumerate()
+                .filter(|(n, l)| *n < 3 || !l.starts_with(&line))
+                .map(|(_, l)| l)
+                .collect();
+            assert!(RuleSet::from_toml(&text, "own.toml").is_err(), "{line}");
+        }
+        let names = |field: &str| {
+            fields[field]["enum"]
+                .as_array()
+                .expect("names")
+                .iter()
+                .map(|n| n.as_str().expect("text").to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("checksum"), Checksum::ALL.map(Checksum::as_str));
+        assert_eq!(names("gate"), Gate::ALL.map(Gate::as_str));
+    }
 
     #[test]
     fn a_repositorys_own_rules_join_the_builtin_ones() {

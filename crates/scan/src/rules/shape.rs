@@ -60,7 +60,7 @@ pub(super) fn parse(pattern: &str) -> Result<Hir, String> {
 }
 
 /// The pattern that matches the lower-case form of everything that this one matches.
-fn folded(hir: &Hir) -> Hir {
+pub(super) fn folded(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Empty => Hir::empty(),
         HirKind::Look(look) => Hir::look(*look),
@@ -125,7 +125,7 @@ fn in_sequence(hir: &Hir, keywords: &[Vec<u8>]) -> Option<usize> {
 }
 
 /// The parts of a concatenation, each byte of a literal one of its own.
-fn flatten(hir: &Hir, parts: &mut Vec<Hir>) {
+pub(super) fn flatten(hir: &Hir, parts: &mut Vec<Hir>) {
     match hir.kind() {
         HirKind::Literal(literal) => parts.extend(literal.0.iter().map(|&b| Hir::literal([b]))),
         HirKind::Concat(inner) => inner.iter().for_each(|p| flatten(p, parts)),
