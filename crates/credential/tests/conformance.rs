@@ -24,11 +24,14 @@ use custody_testkit::servers::{self, Moto};
 use serde_json::json;
 use stubs::Kept;
 
+/// Puts a secret under a name; its location.
+type Planter<B> = dyn Fn(&B, &str, &[u8]) -> String + Sync;
+
 /// A backend and how a secret comes into what it reads.
 struct Planted<B> {
     backend: B,
     limits: Limits,
-    plant: Box<dyn Fn(&B, &str, &[u8]) -> String + Sync>,
+    plant: Box<Planter<B>>,
 }
 
 impl<B: Backend> Fixture for Planted<B> {

@@ -2,12 +2,14 @@
 //!
 //! Source: the Key Vault REST reference, version 7.4; Microsoft identity platform and managed identities.
 
+mod keys;
 mod login;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+pub(crate) use self::keys::decrypt;
 pub use self::login::AzureLogin;
 use self::login::Session;
 use super::grouped::{self, Content, Whole};

@@ -31,6 +31,8 @@ use crate::setup::{ConfigError, Setup};
 pub use backup::{Replace, Restored};
 pub use error::StoreError;
 pub use format::Id;
+#[cfg(feature = "testing")]
+pub use format::read_hostile;
 pub use slot::{Keys, PassphraseCost, SlotKind, TokenChoice, TpmChoice};
 pub use store::{MAX_VALUE_BYTES, Store, StoreRecord, VersionRecord, Which};
 

@@ -2,6 +2,8 @@
 //!
 //! Source: the REST reference of Secret Manager, version 1.
 
+mod executable;
+mod kms;
 mod login;
 
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
+pub(crate) use self::kms::decrypt;
 use self::login::Login;
 use super::grouped::{self, Content, Whole};
 use super::http::{Answer, Client, HttpSettings, Plaintext, Request};
