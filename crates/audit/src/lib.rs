@@ -49,7 +49,7 @@ pub use evidence::{PREDICATE_TYPE, attest};
 pub use fingerprint::{Fingerprint, Fingerprinter};
 pub use format::head::HeadId;
 pub use format::{Hash, InvalidHex, Kind, LogId, PublicKey};
-pub use keys::{DirectoryKeys, KeyStore, MemoryKeys};
+pub use keys::{DirectoryKeys, KeyStore, MemoryKeys, move_keys};
 pub use log::{AuditLog, Durability, Options, PruneReport, Pruning, Receipt};
 pub use medium::{Disk, Medium};
 pub use query::{Filter, Hit, InvalidReferencePattern, QuerySummary, ReferencePattern, log_id, query};

@@ -13,8 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use custody_contract::{Environment, Severity};
 
 pub use audit::{
-    AuditCommand, AuditExport, AuditExportFormat, AuditFilter, AuditPlace, AuditPrune, AuditQuery, AuditQueryFormat,
-    AuditReason, AuditReportFormat, AuditVerify,
+    AuditCommand, AuditExport, AuditExportFormat, AuditFilter, AuditMoveKeys, AuditPlace, AuditPrune, AuditQuery,
+    AuditQueryFormat, AuditReason, AuditReportFormat, AuditVerify,
 };
 pub use cred::{
     CredBackup, CredCommand, CredDoctor, CredGet, CredImport, CredList, CredPlace, CredPut, CredRestore, CredUnlock,

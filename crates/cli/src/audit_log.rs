@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use custody_audit::{AuditError, AuditLog, Class, DirectoryKeys, Options, Outcome};
+use custody_audit::{AuditError, AuditLog, Class, DirectoryKeys, KeyStore, Options, Outcome};
+use custody_contract::file::BackendItem;
 use custody_contract::{Diagnostic, Place};
-use custody_credential::ResolveError;
-use custody_credential::backend::ErrorKind;
+use custody_credential::backend::{ErrorKind, embedded};
+use custody_credential::{Context, ResolveError, Setup, StoreKeys};
 use etcetera::BaseStrategy as _;
 
 use crate::failure::Failure;
@@ -18,7 +19,12 @@ pub struct Layout {
     pub log: PathBuf,
     /// Of its keys.
     pub keys: PathBuf,
+    /// Whether that is an embedded store.
+    pub in_store: bool,
 }
+
+/// What stands before the directory of an embedded store that holds a log's keys.
+const STORE: &str = "store:";
 
 impl Layout {
     /// The user's own log, unless another is named.
@@ -34,17 +40,42 @@ impl Layout {
             let name = log.file_name().map_or_else(|| "audit".into(), |name| name.to_string_lossy().into_owned());
             log.with_file_name(format!("{name}-keys"))
         };
-        Ok(Layout { keys: keys.map_or_else(beside, Path::to_owned), log })
+        let variable = std::env::var_os(env_vars::CUSTODY_AUDIT_KEYS).filter(|value| !value.is_empty());
+        let keys = keys.map(Path::to_owned).or_else(|| variable.map(PathBuf::from)).unwrap_or_else(beside);
+        Ok(Layout::with_keys(log, &keys))
+    }
+
+    /// A log whose keys are in a directory, or in a store: `store:DIR`.
+    pub fn with_keys(log: PathBuf, keys: &Path) -> Layout {
+        match keys.to_str().and_then(|text| text.strip_prefix(STORE)) {
+            Some(store) => Layout { log, keys: PathBuf::from(store), in_store: true },
+            None => Layout { log, keys: keys.to_owned(), in_store: false },
+        }
     }
 
     /// Opens the log for appending, and makes it if there is none.
     pub fn open(&self) -> Result<AuditLog, Failure> {
-        AuditLog::open(&self.log, self.key_store(), Options::default()).map_err(|error| failure(&error))
+        AuditLog::open(&self.log, self.key_store()?, Options::default()).map_err(|error| failure(&error))
     }
 
     /// The log's keys.
-    pub fn key_store(&self) -> DirectoryKeys {
-        DirectoryKeys::new(&self.keys)
+    pub fn key_store(&self) -> Result<Box<dyn KeyStore>, Failure> {
+        if !self.in_store {
+            return Ok(Box::new(DirectoryKeys::new(&self.keys)));
+        }
+        let directory = std::path::absolute(&self.keys)
+            .map_err(|error| Failure::unreadable(&self.keys.display().to_string(), &error))?;
+        let settings = serde_json::Map::from_iter([("path".to_owned(), directory.display().to_string().into())]);
+        let item = BackendItem { kind: "embedded".to_owned(), prefix: None, timeout: None, attempts: None, settings };
+        let mut context = Context::process(&directory);
+        context.prompt = crate::commands::cred_prompt().into();
+        let mut setup =
+            Setup::new("audit-keys", Some(&item), &context, &|_| Err("there is no other backend".to_owned()));
+        let store = embedded::open(&mut setup).map_err(|error| {
+            let diagnostic = Diagnostic::error("audit", "the store of the audit log's keys cannot be used");
+            Failure::usage(diagnostic.why(error.why.clone()).fix(error.fix.clone()))
+        })?;
+        Ok(Box::new(StoreKeys::new(store)))
     }
 }
 

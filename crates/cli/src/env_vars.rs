@@ -20,6 +20,8 @@ pub const HOME: &str = "HOME";
 /// Directory of the audit log, instead of `custody/audit` in the user's data directory; its keys lie beside it, with
 /// `-keys` at the end of the name.
 pub const CUSTODY_AUDIT_DIR: &str = "CUSTODY_AUDIT_DIR";
+/// Where the audit log's keys lie: a directory, or `store:DIR`, an embedded store.
+pub const CUSTODY_AUDIT_KEYS: &str = "CUSTODY_AUDIT_KEYS";
 /// Set by the pre-commit framework (<https://pre-commit.com>) for a push: the newest commit that is pushed.
 pub const PRE_COMMIT_TO_REF: &str = "PRE_COMMIT_TO_REF";
 /// Likewise: what the remote has of it, where the framework knows.

@@ -19,6 +19,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// How many secrets are written to.
 const NAMES: u64 = 8;
+/// How many changes a round lets pass on average.
+const CHANGES_A_ROUND: u64 = 20;
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -194,9 +196,13 @@ fn torture(rounds: u64, directory: &Path) -> Outcome<()> {
                 }
             }
         });
-        // The first line says that it is at work; then it lives for up to 400 ms.
+        // It lives until it has acknowledged so many changes, and then for up to 20 ms more.
+        let enough = known.acknowledged + usize::try_from(blend(round) % (2 * CHANGES_A_ROUND)).unwrap_or(0);
         known.hear(&lines.recv()?);
-        std::thread::sleep(Duration::from_micros(blend(round) % 400_000));
+        while known.acknowledged < enough {
+            known.hear(&lines.recv()?);
+        }
+        std::thread::sleep(Duration::from_micros(blend(round ^ 0xff) % 20_000));
         child.kill()?;
         child.wait()?;
         reader.join().map_err(|_| "the reader failed")?;
@@ -217,8 +223,47 @@ fn torture(rounds: u64, directory: &Path) -> Outcome<()> {
         "{rounds} rounds of kill -9: {} changes acknowledged, {in_the_middle} killed in the middle of one, 0 lost, 0 torn; store whole and checked in at most {slowest:.0?}",
         known.acknowledged
     );
+    cut_files(directory)?;
     timings(&store)?;
     std::fs::remove_dir_all(directory)?;
+    Ok(())
+}
+
+/// Cuts each file of the store and of its keys off at some places: what is read then is right or an error. Put back, the
+/// store is whole again.
+fn cut_files(directory: &Path) -> Outcome<()> {
+    let names = store(directory).names()?;
+    let read_all = || -> Vec<Option<u64>> {
+        let store = store(directory);
+        let read = |name: &String| store.read(&[(name, Which::Current)]).and_then(|mut a| a.remove(0)).ok();
+        names.iter().map(|name| read(name).map(|(value, _)| number_of(&value).unwrap_or(u64::MAX))).collect()
+    };
+    let whole = read_all();
+    let folders = [directory.join("data"), directory.join("data/objects"), directory.join("keys")];
+    let mut cuts = 0;
+    for folder in folders {
+        for file in std::fs::read_dir(folder)? {
+            let path = file?.path();
+            if !path.is_file() || path.ends_with("lock") || path.extension().is_some_and(|e| e == "lock") {
+                continue;
+            }
+            let good = std::fs::read(&path)?;
+            for seed in 0..4 {
+                let at = usize::try_from(blend(cuts ^ (seed << 32)) % (good.len() as u64).max(1))?;
+                std::fs::write(&path, &good[..at])?;
+                let found = read_all();
+                if found.iter().zip(&whole).any(|(found, whole)| found.is_some() && found != whole) {
+                    return Err(format!("{} cut at {at}: another value is read", path.display()).into());
+                }
+                cuts += 1;
+            }
+            std::fs::write(&path, &good)?;
+        }
+    }
+    if read_all() != whole {
+        return Err("the store is not whole after its files were put back".into());
+    }
+    println!("files cut off: {cuts} cuts, each value then right or an error; whole again when they are put back");
     Ok(())
 }
 

@@ -25,6 +25,7 @@
 //!
 //! What is not here: who may ask and what is recorded of it. The caller records each answer in the audit log.
 
+mod audit_keys;
 pub mod backend;
 mod context;
 pub mod inject;
@@ -39,6 +40,7 @@ mod secret;
 mod setup;
 mod terminal;
 
+pub use audit_keys::StoreKeys;
 pub use context::{
     Clock, Context, NoPrompt, ProcessVariables, Prompt, Randomness, SystemClock, SystemRandomness, Variables,
 };

@@ -22,6 +22,8 @@ pub(crate) struct Ran {
     pub(crate) output: SecretValue,
     /// The last line of what it said on standard error, without control characters.
     pub(crate) talk: String,
+    /// The first line of it.
+    pub(crate) first: String,
 }
 
 /// Why a program did nothing.
@@ -93,7 +95,9 @@ impl Program {
             _ => ProgramError::Failed(self.name.clone(), error),
         })?;
         match ended {
-            Ok(Some(status)) => Ok(Ran { status, output, talk }),
+            Ok(Some(status)) => {
+                Ok(Ran { status, output, talk: line(&talk, Which::Last), first: line(&talk, Which::First) })
+            }
             Ok(None) => Err(too_slow()),
             Err(error) => Err(ProgramError::Failed(self.name, error)),
         }
@@ -114,7 +118,7 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
 }
 
 /// Feeds it and reads all that it says until both ends are closed.
-fn converse(child: &mut Child, input: &[u8], deadline: Instant) -> io::Result<(SecretValue, String)> {
+fn converse(child: &mut Child, input: &[u8], deadline: Instant) -> io::Result<(SecretValue, Vec<u8>)> {
     let (mut stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // The threads outlive this call where a grandchild keeps a pipe open, so they own what they use.
     let input = SecretValue::copy_of(input);
@@ -144,7 +148,7 @@ fn converse(child: &mut Child, input: &[u8], deadline: Instant) -> io::Result<(S
     let left = || deadline.saturating_duration_since(Instant::now());
     let output = heard.recv_timeout(left()).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let talk = talk.recv_timeout(left()).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
-    Ok((output, last_line(&talk)))
+    Ok((output, talk))
 }
 
 fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
@@ -161,9 +165,20 @@ fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> 
     }
 }
 
-fn last_line(talk: &[u8]) -> String {
+#[derive(Clone, Copy)]
+enum Which {
+    First,
+    Last,
+}
+
+fn line(talk: &[u8], which: Which) -> String {
     let text = String::from_utf8_lossy(talk);
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = match which {
+        Which::First => lines.next(),
+        Which::Last => lines.next_back(),
+    }
+    .unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 

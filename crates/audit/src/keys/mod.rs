@@ -40,6 +40,50 @@ pub trait KeyStore: Send + Sync {
     fn remove(&self, name: &str) -> Result<(), AuditError>;
 }
 
+impl KeyStore for Box<dyn KeyStore> {
+    fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, AuditError> {
+        (**self).read(name)
+    }
+
+    fn write(&self, name: &str, value: &[u8]) -> Result<(), AuditError> {
+        (**self).write(name, value)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), AuditError> {
+        (**self).remove(name)
+    }
+}
+
+/// Moves all that a log keeps in one store to another, where nothing may be yet. Nothing else may write to the log
+/// meanwhile; writers that have it open then find no key, and record nothing.
+///
+/// # Errors
+/// [`AuditError`] if the other store has keys, or something cannot be read, written or read back. What was there is then
+/// still there.
+pub fn move_keys(from: &dyn KeyStore, to: &dyn KeyStore) -> Result<usize, AuditError> {
+    let refused = |why: &str| AuditError::Refused { why: why.to_owned() };
+    let mut entries = Vec::new();
+    for name in ring::NAMES {
+        if to.read(name)?.is_some() {
+            return Err(refused("there are keys of a log at the new place already"));
+        }
+        entries.extend(from.read(name)?.map(|value| (name, value)));
+    }
+    if entries.is_empty() {
+        return Err(refused("there are no keys to move"));
+    }
+    for (name, value) in &entries {
+        to.write(name, value)?;
+        if to.read(name)?.as_ref() != Some(value) {
+            return Err(refused("a key does not come back from the new place as it was"));
+        }
+    }
+    for (name, _) in &entries {
+        from.remove(name)?;
+    }
+    Ok(entries.len())
+}
+
 /// A key that signs.
 #[derive(Clone)]
 pub(crate) struct Signer(SigningKey);

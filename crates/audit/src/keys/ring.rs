@@ -13,6 +13,8 @@ const NEXT: &str = "signing-key.next";
 const FINGERPRINT: &str = "fingerprint-key";
 const PIN: &str = "pin";
 const WITNESS: &str = "witness";
+/// All of them.
+pub(super) const NAMES: [&str; 5] = [SIGNING, NEXT, FINGERPRINT, PIN, WITNESS];
 
 /// Which log the keys belong to, and its first public key: what verification rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

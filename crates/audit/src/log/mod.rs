@@ -2,6 +2,7 @@
 
 mod batch;
 mod create;
+mod flusher;
 mod group;
 mod maintain;
 mod options;
@@ -9,7 +10,7 @@ mod recover;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use maintain::{PruneReport, Pruning};
 pub use options::{Durability, Options};
@@ -64,6 +65,7 @@ pub struct AuditLog {
     queue: Queue,
     writer: Mutex<Writer>,
     sync: Mutex<group::SyncState>,
+    pending: Arc<flusher::Pending>,
 }
 
 impl AuditLog {
@@ -79,6 +81,7 @@ impl AuditLog {
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(directory, ring, &options)),
             sync: Mutex::new(group::SyncState::new(directory, options.patience)),
+            pending: Arc::default(),
             options,
         })
     }
@@ -105,8 +108,9 @@ impl AuditLog {
         }
         let draft: Draft = Box::new(move |_, _| Ok((Kind::Event, payload)));
         let written = self.submit(draft)?;
-        if durability == Durability::Group {
-            self.flush_through(written.sequence)?;
+        match durability {
+            Durability::Group => self.flush_through(written.sequence)?,
+            Durability::Buffered => self.pending.note(written.sequence),
         }
         let Written { log, sequence, hash } = written;
         Ok(Receipt { log, sequence, hash, durability })

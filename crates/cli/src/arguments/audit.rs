@@ -26,6 +26,8 @@ pub enum AuditCommand {
     Repair(AuditPlace),
     /// Set a log aside that cannot go on, and begin a new one that says so.
     Succeed(AuditReason),
+    /// Move the log's keys to another directory, or into an embedded store.
+    MoveKeys(AuditMoveKeys),
 }
 
 /// Which log.
@@ -35,9 +37,19 @@ pub struct AuditPlace {
     /// directory).
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
-    /// The directory of its keys; beside the log, with -keys at the end of its name, by default.
+    /// The directory of its keys, or store:DIR for an embedded store that holds them (CUSTODY_AUDIT_KEYS); beside the log,
+    /// with -keys at the end of its name, by default.
     #[arg(long, value_name = "DIR")]
     pub keys: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditMoveKeys {
+    #[command(flatten)]
+    pub place: AuditPlace,
+    /// Where they go: a directory, or store:DIR.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -173,6 +173,10 @@ pub enum UnlockBy {
     Age,
     SystemdCreds,
     Keyring,
+    /// A TPM 2.0, through the programs of tpm2-tools.
+    Tpm,
+    /// A token that speaks PKCS#11: smart card, HSM, SoftHSM.
+    Pkcs11,
 }
 
 #[derive(Debug, Args)]
@@ -189,6 +193,21 @@ pub struct CredUnlock {
     /// For --add passphrase: read it from a file instead of asking.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// For --add tpm and pkcs11: read the PIN from a file instead of asking; with tpm, it is the new way's PIN.
+    #[arg(long, value_name = "FILE")]
+    pub pin_file: Option<PathBuf>,
+    /// For --add tpm: bind the key to how the machine was started, by these PCRs (sha256:7).
+    #[arg(long, value_name = "PCRS", conflicts_with = "pin_file")]
+    pub pcrs: Option<String>,
+    /// For --add pkcs11: the module, where the contract does not name it.
+    #[arg(long, value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// For --add pkcs11: the token's label, where there are several.
+    #[arg(long, value_name = "LABEL")]
+    pub token: Option<String>,
+    /// For --add pkcs11: the label of a key that the token has already, instead of making one.
+    #[arg(long, value_name = "LABEL")]
+    pub key: Option<String>,
     #[command(flatten)]
     pub place: CredPlace,
 }

@@ -18,6 +18,8 @@ mod scan;
 
 use std::process::ExitCode;
 
+pub use cred::prompt as cred_prompt;
+
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
 

@@ -77,15 +77,52 @@ pub(crate) fn read(
             answers[*index] = Some(whole.as_ref().map_err(Clone::clone).and_then(|whole| whole.resolved(*field)));
         }
     }
+    in_order(name, answers, requests)
+}
+
+/// One answer for each request, with the backend's name and the reference in each failure.
+pub(crate) fn in_order(
+    name: &str,
+    answers: Vec<Option<Result<Resolved, Fault>>>,
+    requests: &[ReadRequest],
+) -> Vec<Result<Resolved, BackendError>> {
     let named = answers.into_iter().zip(requests);
     named
         .map(|(answer, request)| {
-            answer
-                .expect("each request is in a group or was refused")
-                .map_err(|fault| fault.of(name, &request.reference))
+            answer.expect("each request was asked or refused").map_err(|fault| fault.of(name, &request.reference))
         })
         .collect()
 }
+
+/// Writing an old version means nothing.
+///
+/// # Errors
+/// Unsupported, if another than the current version is meant.
+pub(crate) fn only_current_is_written(version: &VersionRequest) -> Result<(), Fault> {
+    match version {
+        VersionRequest::Current => Ok(()),
+        _ => Err(Fault::new(ErrorKind::Unsupported, "an old version cannot be written", "write the current one")),
+    }
+}
+
+/// [`super::Backend`]'s methods besides reading, by methods that fail with a [`Fault`]: of a request, of a request and a
+/// value, of a prefix.
+macro_rules! methods_by_faults {
+    ($describe:ident, $write:ident, $list:ident) => {
+        fn describe(&self, request: &ReadRequest) -> Result<Metadata, BackendError> {
+            self.$describe(request).map_err(|fault| fault.of(NAME, &request.reference))
+        }
+
+        fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
+            self.$write(request, value).map_err(|fault| fault.of(NAME, &request.reference))
+        }
+
+        fn list(&self, prefix: &str) -> Option<Result<Vec<String>, BackendError>> {
+            Some(self.$list(prefix).map_err(|fault| fault.named(NAME, prefix)))
+        }
+    };
+}
+pub(crate) use methods_by_faults;
 
 /// The one value of a read that has no versions.
 ///

@@ -277,11 +277,6 @@ impl Backend for Resolver {
                 answers[index] = Some(answer);
             }
         }
-        let named = answers.into_iter().zip(requests);
-        named
-            .map(|(answer, request)| {
-                answer.expect("each request was asked or refused").map_err(|f| f.of(NAME, &request.reference))
-            })
-            .collect()
+        super::grouped::in_order(NAME, answers, requests)
     }
 }

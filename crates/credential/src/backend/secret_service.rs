@@ -137,82 +137,18 @@ impl Backend for SecretService {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    use std::process::{Child, Command, Stdio};
-
-    use tempfile::TempDir;
+    use custody_testkit::servers::Keyring;
 
     use super::*;
     use crate::backend::conformance::{self, Fixture, Limits, request};
 
-    /// A session bus with GNOME Keyring on it, unlocked, both of their own.
-    struct Keyring {
-        _home: TempDir,
-        bus: Child,
-        daemon: Child,
+    /// A real keyring and the backend on it.
+    struct Planted {
+        _keyring: Keyring,
         backend: SecretService,
     }
 
-    impl Keyring {
-        fn start() -> Self {
-            let home = TempDir::with_prefix_in("ck", "/tmp").expect("a directory");
-            let mut bus = Command::new("dbus-daemon")
-                .args(["--session", "--nofork", "--print-address"])
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("dbus is installed");
-            let mut address = String::new();
-            BufReader::new(bus.stdout.take().expect("piped")).read_line(&mut address).expect("an address");
-            let address = address.trim().to_owned();
-            let mut daemon = Command::new("gnome-keyring-daemon")
-                .args(["--foreground", "--unlock", "--components=secrets"])
-                .env("DBUS_SESSION_BUS_ADDRESS", &address)
-                .env("HOME", home.path())
-                .env("XDG_RUNTIME_DIR", home.path())
-                .env("XDG_DATA_HOME", home.path())
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("gnome-keyring is installed");
-            daemon.stdin.take().expect("piped").write_all(b"an empty ring\n").expect("written");
-            let backend = SecretService { bus: Some(address), timeout: Duration::from_secs(60) };
-            let keyring = Self { _home: home, bus, daemon, backend };
-            keyring.wait_until_ready();
-            keyring
-        }
-
-        /// The bus starts a keyring of its own on demand if ours is not there yet, so ask for ours by its name.
-        fn wait_until_ready(&self) {
-            let bus = self.backend.bus.clone().expect("set");
-            for _ in 0..600 {
-                let arguments = ["--session", "--dest=org.freedesktop.DBus", "--print-reply", "/org/freedesktop/DBus"];
-                let call = ["org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.secrets"];
-                let answer = Command::new("dbus-send")
-                    .args(arguments)
-                    .args(call)
-                    .env("DBUS_SESSION_BUS_ADDRESS", &bus)
-                    .output()
-                    .expect("dbus-send is installed");
-                if String::from_utf8_lossy(&answer.stdout).contains("true") {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            panic!("the keyring did not come up");
-        }
-    }
-
-    impl Drop for Keyring {
-        fn drop(&mut self) {
-            for child in [&mut self.daemon, &mut self.bus] {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-        }
-    }
-
-    impl Fixture for Keyring {
+    impl Fixture for Planted {
         fn backend(&self) -> &dyn Backend {
             &self.backend
         }
@@ -231,7 +167,9 @@ mod tests {
 
     #[test]
     fn the_real_keyring_conforms() {
-        conformance::check(&Keyring::start());
+        let keyring = Keyring::start();
+        let backend = SecretService { bus: Some(keyring.bus().to_owned()), timeout: Duration::from_secs(60) };
+        conformance::check(&Planted { _keyring: keyring, backend });
     }
 
     #[test]

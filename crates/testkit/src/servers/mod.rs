@@ -3,24 +3,30 @@
 //!
 //! A server that is not installed fails the test and says how to install it; nothing is skipped.
 
+mod keyring;
 mod latency;
 mod moto;
 mod openbao;
 mod plain;
 mod postgres;
+mod softhsm;
 mod stub;
+mod swtpm;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use keyring::Keyring;
 pub use latency::LatencyProxy;
 pub use moto::Moto;
 pub use openbao::OpenBao;
 pub use plain::{Exchange, exchange};
 pub use postgres::Postgres;
+pub use softhsm::SoftHsm;
 pub use stub::{Received, Reply, Stub};
+pub use swtpm::SwTpm;
 
 /// How long a server may take to be ready on a loaded machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -71,7 +77,7 @@ pub fn free_port() -> u16 {
 ///
 /// # Panics
 /// If it is nowhere.
-pub(crate) fn tool(name: &str) -> PathBuf {
+pub fn tool(name: &str) -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));

@@ -1,11 +1,11 @@
-//! `custody audit checkpoint`, `rotate-key`, `prune`, `repair` and `succeed`.
+//! `custody audit checkpoint`, `rotate-key`, `prune`, `repair`, `succeed` and `move-keys`.
 
 use std::process::ExitCode;
 
 use custody_audit::{AuditLog, Options, Principal, Pruning, Text};
 
-use crate::arguments::{AuditPlace, AuditPrune, AuditReason};
-use crate::audit_log::failure;
+use crate::arguments::{AuditMoveKeys, AuditPlace, AuditPrune, AuditReason};
+use crate::audit_log::{Layout, failure};
 use crate::failure::Failure;
 use crate::output;
 
@@ -39,9 +39,19 @@ pub fn repair(place: &AuditPlace) -> Result<ExitCode, Failure> {
 pub fn succeed(arguments: &AuditReason) -> Result<ExitCode, Failure> {
     let layout = arguments.place.existing()?;
     let reason = Text::new(&arguments.reason);
-    let (_, aside) = AuditLog::succeed(&layout.log, layout.key_store(), Options::default(), &reason)
+    let (_, aside) = AuditLog::succeed(&layout.log, layout.key_store()?, Options::default(), &reason)
         .map_err(|error| failure(&error))?;
     say(&format!("A new log begins. The old one is kept in {}.\n", aside.display()))
+}
+
+pub fn move_keys(arguments: &AuditMoveKeys) -> Result<ExitCode, Failure> {
+    let layout = arguments.place.existing()?;
+    let new = Layout::with_keys(layout.log.clone(), &arguments.to);
+    let moved = custody_audit::move_keys(&*layout.key_store()?, &*new.key_store()?).map_err(|error| failure(&error))?;
+    // What is there can be used: the next record is signed with it.
+    new.open()?.checkpoint().map_err(|error| failure(&error))?;
+    let to = arguments.to.display();
+    say(&format!("Moved {moved} entries. From now on: --keys {to}, or CUSTODY_AUDIT_KEYS={to}.\n"))
 }
 
 fn say(text: &str) -> Result<ExitCode, Failure> {

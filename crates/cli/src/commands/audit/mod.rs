@@ -25,6 +25,7 @@ pub fn run(command: &AuditCommand) -> Result<ExitCode, Failure> {
         AuditCommand::Prune(arguments) => maintain::prune(arguments),
         AuditCommand::Repair(place) => maintain::repair(place),
         AuditCommand::Succeed(arguments) => maintain::succeed(arguments),
+        AuditCommand::MoveKeys(arguments) => maintain::move_keys(arguments),
     }
 }
 
@@ -36,7 +37,7 @@ impl AuditPlace {
     /// A log that is there, or was once.
     fn existing(&self) -> Result<Layout, Failure> {
         let layout = self.layout()?;
-        if layout.log.exists() || layout.keys.join("pin").exists() {
+        if layout.log.exists() || layout.keys.join(if layout.in_store { "store" } else { "pin" }).exists() {
             return Ok(layout);
         }
         let diagnostic = Diagnostic::error("audit", "there is no audit log");

@@ -13,7 +13,7 @@ use crate::{exit, output};
 
 pub fn run(arguments: &AuditVerify) -> Result<ExitCode, Failure> {
     let layout = arguments.place.existing()?;
-    let mut trust = Trust::default().with_keys(layout.key_store());
+    let mut trust = Trust::default().with_keys(layout.key_store()?);
     if let Some(key) = arguments.key {
         trust = trust.with_key(key);
     }
@@ -31,7 +31,7 @@ pub fn run(arguments: &AuditVerify) -> Result<ExitCode, Failure> {
         }
     }
     if let Some(path) = &arguments.evidence {
-        let evidence = custody_audit::attest(&report, layout.key_store()).map_err(|error| failure(&error))?;
+        let evidence = custody_audit::attest(&report, layout.key_store()?).map_err(|error| failure(&error))?;
         output::write_file(path, evidence.as_bytes())?;
     }
     Ok(ExitCode::from(match report.verdict {

@@ -106,7 +106,30 @@ fn slot(by: UnlockBy) -> SlotKind {
         UnlockBy::Age => SlotKind::Age,
         UnlockBy::SystemdCreds => SlotKind::SystemdCreds,
         UnlockBy::Keyring => SlotKind::Keyring,
+        UnlockBy::Tpm => SlotKind::Tpm,
+        UnlockBy::Pkcs11 => SlotKind::Pkcs11,
     }
+}
+
+/// What the command line says of a new way, over what the contract says.
+fn name_ways(keys: &mut Keys, by: UnlockBy, arguments: &CredUnlock) -> Result<(), Failure> {
+    keys.recipients.extend(arguments.recipient.iter().cloned());
+    if let Some(file) = arguments.pin_file.as_deref() {
+        keys.pin = Some(secret_file(file)?);
+        keys.tpm.pin |= by == UnlockBy::Tpm;
+    }
+    if let Some(pcrs) = &arguments.pcrs {
+        keys.tpm.pcrs = Some(pcrs.clone());
+    }
+    for (given, place) in [(&arguments.token, &mut keys.token.token), (&arguments.key, &mut keys.token.key)] {
+        if given.is_some() {
+            place.clone_from(given);
+        }
+    }
+    if arguments.module.is_some() {
+        keys.token.module.clone_from(&arguments.module);
+    }
+    Ok(())
 }
 
 pub fn unlock(arguments: &CredUnlock) -> Result<ExitCode, Failure> {
@@ -114,7 +137,7 @@ pub fn unlock(arguments: &CredUnlock) -> Result<ExitCode, Failure> {
     let (name, mut store) = session.store(None)?;
     record(Action::Rekey, None, &name, None, Step::Begun)?;
     if let Some(by) = arguments.add {
-        store.keys_mut().recipients.extend(arguments.recipient.iter().cloned());
+        name_ways(store.keys_mut(), by, arguments)?;
         if by == UnlockBy::Passphrase {
             store.keys_mut().new_passphrase = match arguments.passphrase_file.as_deref() {
                 Some(file) => Some(secret_file(file)?),

@@ -12,6 +12,8 @@ mod session;
 
 use std::process::ExitCode;
 
+pub use session::prompt;
+
 use crate::arguments::CredCommand;
 use crate::failure::Failure;
 

@@ -74,7 +74,7 @@ impl Context {
 
     /// The address of a service: `id` as in variables and profiles (`secrets_manager`), `host` as in host names.
     pub(crate) fn endpoint(&self, id: &str, host: &str, region: &str) -> Result<String, Fault> {
-        let own = self.settings.endpoint.clone().filter(|_| matches!(id, "secrets_manager" | "ssm"));
+        let own = self.settings.endpoint.clone().filter(|_| matches!(id, "secrets_manager" | "ssm" | "kms"));
         let configured = || {
             if self.variables.is_set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
                 return Ok(None);
@@ -150,6 +150,11 @@ impl Service {
             return self.call_with(&self.chain.keys()?, operation, body, secret);
         }
         Ok(answer)
+    }
+
+    /// The keys in use.
+    pub(crate) fn keys(&self) -> Result<Keys, Fault> {
+        self.chain.keys()
     }
 
     /// Makes sure that keys are there, so that threads need not all wait for them.

@@ -2,6 +2,8 @@
 
 mod client;
 mod credentials;
+mod identity;
+mod kms;
 mod parameters;
 mod profile;
 mod secrets;
@@ -12,6 +14,8 @@ use zeroize::Zeroizing;
 
 use super::json;
 
+pub(crate) use identity::caller_identity;
+pub(crate) use kms::decrypt;
 pub use parameters::AwsParameterStore;
 pub use secrets::AwsSecretsManager;
 pub use settings::{AssumeRole, AwsSettings};

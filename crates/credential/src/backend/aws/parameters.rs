@@ -205,13 +205,7 @@ impl AwsParameterStore {
             version: Option<i64>,
         }
         let location = Location::parse(&request.location)?;
-        if request.version != VersionRequest::Current {
-            return Err(Fault::new(
-                ErrorKind::Unsupported,
-                "an old version cannot be written",
-                "write the current one",
-            ));
-        }
+        super::super::grouped::only_current_is_written(&request.version)?;
         let text = value.expose_str().ok_or_else(|| {
             Fault::new(ErrorKind::Unsupported, "the value is not text, and a parameter is text", "encode it (base64)")
         })?;
@@ -316,23 +310,8 @@ impl Backend for AwsParameterStore {
         if let Err(fault) = self.service.log_in() {
             return requests.iter().map(|request| Err(fault.clone().of(NAME, &request.reference))).collect();
         }
-        let named = self.read_all(requests).into_iter().zip(requests);
-        named
-            .map(|(answer, request)| {
-                answer.expect("each request is in a group or was refused").map_err(|f| f.of(NAME, &request.reference))
-            })
-            .collect()
+        super::super::grouped::in_order(NAME, self.read_all(requests), requests)
     }
 
-    fn describe(&self, request: &ReadRequest) -> Result<Metadata, BackendError> {
-        self.describe_parameter(request).map_err(|fault| fault.of(NAME, &request.reference))
-    }
-
-    fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
-        self.write_parameter(request, value).map_err(|fault| fault.of(NAME, &request.reference))
-    }
-
-    fn list(&self, prefix: &str) -> Option<Result<Vec<String>, BackendError>> {
-        Some(self.list_below(prefix).map_err(|fault| fault.named(NAME, prefix)))
-    }
+    super::super::grouped::methods_by_faults!(describe_parameter, write_parameter, list_below);
 }

@@ -140,13 +140,7 @@ impl AwsSecretsManager {
 
     fn write_secret(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, Fault> {
         let location = Location::parse(&request.location)?;
-        if request.version != VersionRequest::Current {
-            return Err(Fault::new(
-                ErrorKind::Unsupported,
-                "an old version cannot be written",
-                "write the current one",
-            ));
-        }
+        super::super::grouped::only_current_is_written(&request.version)?;
         let text = match location.field {
             None => Zeroizing::new(value.expose().to_vec()),
             Some(field) => self.with_field(location.path, field, value)?,
@@ -333,23 +327,8 @@ impl Backend for AwsSecretsManager {
         for ((_, group), results) in single.iter().zip(read) {
             fill(group, results);
         }
-        let named = answers.into_iter().zip(requests);
-        named
-            .map(|(answer, request)| {
-                answer.expect("each request is in a group or was refused").map_err(|f| f.of(NAME, &request.reference))
-            })
-            .collect()
+        super::super::grouped::in_order(NAME, answers, requests)
     }
 
-    fn describe(&self, request: &ReadRequest) -> Result<Metadata, BackendError> {
-        self.describe_secret(request).map_err(|fault| fault.of(NAME, &request.reference))
-    }
-
-    fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
-        self.write_secret(request, value).map_err(|fault| fault.of(NAME, &request.reference))
-    }
-
-    fn list(&self, prefix: &str) -> Option<Result<Vec<String>, BackendError>> {
-        Some(self.list_below(prefix).map_err(|fault| fault.named(NAME, prefix)))
-    }
+    super::super::grouped::methods_by_faults!(describe_secret, write_secret, list_below);
 }

@@ -39,3 +39,16 @@ pub struct AssumeRole {
     #[serde(default)]
     pub full_access: bool,
 }
+
+impl AssumeRole {
+    /// This role with all that it may do.
+    pub(crate) fn of(role_arn: &str) -> Self {
+        Self {
+            role_arn: role_arn.to_owned(),
+            external_id: None,
+            session_name: None,
+            duration_seconds: None,
+            full_access: true,
+        }
+    }
+}

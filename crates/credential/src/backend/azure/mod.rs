@@ -2,12 +2,14 @@
 //!
 //! Source: the Key Vault REST reference, version 7.4; Microsoft identity platform and managed identities.
 
+mod keys;
 mod login;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+pub(crate) use self::keys::decrypt;
 pub use self::login::AzureLogin;
 use self::login::Session;
 use super::grouped::{self, Content, Whole};
@@ -194,13 +196,7 @@ impl AzureKeyVault {
 
     fn write_secret(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, Fault> {
         let location = Location::parse(&request.location)?;
-        if request.version != VersionRequest::Current {
-            return Err(Fault::new(
-                ErrorKind::Unsupported,
-                "an old version cannot be written",
-                "write the current one",
-            ));
-        }
+        grouped::only_current_is_written(&request.version)?;
         let text = value.expose_str().ok_or_else(|| {
             Fault::new(
                 ErrorKind::Unsupported,
@@ -281,17 +277,7 @@ impl Backend for AzureKeyVault {
         grouped::read(NAME, requests, PARALLEL, |name, version| self.get(name, version))
     }
 
-    fn describe(&self, request: &ReadRequest) -> Result<Metadata, BackendError> {
-        self.describe_secret(request).map_err(|fault| fault.of(NAME, &request.reference))
-    }
-
-    fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
-        self.write_secret(request, value).map_err(|fault| fault.of(NAME, &request.reference))
-    }
-
-    fn list(&self, prefix: &str) -> Option<Result<Vec<String>, BackendError>> {
-        Some(self.list_below(prefix).map_err(|fault| fault.named(NAME, prefix)))
-    }
+    grouped::methods_by_faults!(describe_secret, write_secret, list_below);
 }
 
 #[cfg(test)]

@@ -160,6 +160,44 @@ pub(super) fn decode_index(bytes: &[u8], start: usize, key: &SecretValue) -> Res
         .map_err(|e| StoreError::damaged(format!("its index cannot be read (column {})", e.column())))
 }
 
+/// Reads hostile bytes, for the fuzz target: the first one says as what (a file, an index that the key opens, a value).
+#[cfg(feature = "testing")]
+pub fn read_hostile(data: &[u8]) -> usize {
+    let key = SecretValue::new(vec![7; 32]);
+    let place = ObjectPlace { store: Id([7; 16]), object: Id([8; 16]), name: "name", version: 1 };
+    let Some((kind, data)) = data.split_first() else { return 0 };
+    match kind % 4 {
+        0 => match decode_header(data) {
+            Ok((header, start)) => {
+                assert!(start <= data.len(), "the index starts within the file");
+                assert!(serde_json::to_vec(&header).is_ok(), "what was read can be written");
+                usize::from(decode_index(data, start, &key).is_ok()) + 1
+            }
+            Err(_) => 0,
+        },
+        1 => {
+            // As somebody with the key would write it.
+            let Ok(sealed) = crypt::seal(&crypt::derive(&key, "index"), b"", data) else { return 0 };
+            let Ok(index) = decode_index(&sealed, 0, &key) else { return 0 };
+            for entry in index.secrets.values() {
+                let _ = (entry.previous(), entry.current.and_then(|current| entry.version(current)));
+            }
+            let again = encode(&Header { store: place.store, slots: Vec::new() }, &index, &key);
+            let again =
+                again.map(|bytes| decode_header(&bytes).and_then(|(_, start)| decode_index(&bytes, start, &key)));
+            assert!(again.is_ok_and(|read| read.is_ok_and(|read| read == index)), "what was read can be written");
+            3
+        }
+        2 => usize::from(decode_object(data, &place, &key).is_ok()),
+        _ => {
+            let value = SecretValue::copy_of(data);
+            let Ok(bytes) = encode_object(&value, &place, &key) else { return 0 };
+            assert!(decode_object(&bytes, &place, &key).is_ok_and(|read| read == value), "a value comes back");
+            4
+        }
+    }
+}
+
 /// A sealed value as bytes of its file.
 pub(super) fn encode_object(value: &SecretValue, at: &ObjectPlace<'_>, key: &SecretValue) -> std::io::Result<Vec<u8>> {
     let mut bytes = OBJECT_MAGIC.to_vec();

@@ -9,6 +9,8 @@ mod disk;
 mod error;
 mod format;
 mod slot;
+#[cfg(test)]
+mod slot_tests;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -29,7 +31,9 @@ use crate::setup::{ConfigError, Setup};
 pub use backup::{Replace, Restored};
 pub use error::StoreError;
 pub use format::Id;
-pub use slot::{Keys, PassphraseCost, SlotKind};
+#[cfg(feature = "testing")]
+pub use format::read_hostile;
+pub use slot::{Keys, PassphraseCost, SlotKind, TokenChoice, TpmChoice};
 pub use store::{MAX_VALUE_BYTES, Store, StoreRecord, VersionRecord, Which};
 
 /// The kind, for the registry.
@@ -44,6 +48,12 @@ const NAME: &str = "embedded";
 
 /// The variable that holds a store's passphrase where nobody can be asked.
 pub const PASSPHRASE_VARIABLE: &str = "CUSTODY_STORE_PASSPHRASE";
+
+/// The variable that holds the PIN of a token or TPM where nobody can be asked.
+pub const PIN_VARIABLE: &str = "CUSTODY_STORE_PIN";
+
+/// The variable that names the PKCS#11 module.
+pub const MODULE_VARIABLE: &str = "CUSTODY_PKCS11_MODULE";
 
 /// The settings of `[backends.NAME]` with `kind = "embedded"`.
 #[derive(Debug, Default, Deserialize)]
@@ -61,6 +71,19 @@ struct Settings {
     unlock: Option<SlotKind>,
     /// How many versions of a secret are kept.
     keep_versions: Option<usize>,
+    /// The token of a way `pkcs11`.
+    pkcs11: TokenSettings,
+    /// The TPM of a way `tpm`.
+    tpm: TpmChoice,
+}
+
+/// The settings `pkcs11`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct TokenSettings {
+    module: Option<String>,
+    token: Option<String>,
+    key: Option<String>,
 }
 
 /// Opens the store of a setup; nothing is read yet.
@@ -69,9 +92,11 @@ struct Settings {
 /// Settings that cannot be used, or no home directory to keep the store in.
 pub fn open(setup: &mut Setup<'_>) -> Result<Store, ConfigError> {
     let passphrase = setup.secret("passphrase")?;
+    let pin = setup.secret("pin")?;
     let settings: Settings = setup.parse()?;
     let context = setup.context;
     let variable = |name: &str| context.variables.get(name).filter(|v| !v.is_empty());
+    let secret_of = |name: &str| variable(name).map(|text| SecretValue::new(text.into_encoded_bytes()));
     let home = |name: &str, below: &str| {
         let base = variable(name).map(PathBuf::from).filter(|p| p.is_absolute());
         base.or_else(|| Some(PathBuf::from(variable("HOME")?).join(below)))
@@ -100,8 +125,19 @@ pub fn open(setup: &mut Setup<'_>) -> Result<Store, ConfigError> {
     keys.key_file = settings.key_file.as_deref().map(|p| context.path(p));
     keys.identity_file = settings.identity_file.as_deref().map(|p| context.path(p));
     keys.recipients = settings.recipients;
-    keys.passphrase =
-        passphrase.or_else(|| variable(PASSPHRASE_VARIABLE).map(|text| SecretValue::new(text.into_encoded_bytes())));
+    keys.passphrase = passphrase.or_else(|| secret_of(PASSPHRASE_VARIABLE));
+    keys.pin = pin.or_else(|| secret_of(PIN_VARIABLE));
+    let module = settings.pkcs11.module.map(|module| match module.contains('/') {
+        true => context.path(&module),
+        false => PathBuf::from(module),
+    });
+    keys.token = TokenChoice {
+        module: module.or_else(|| variable(MODULE_VARIABLE).map(PathBuf::from)),
+        token: settings.pkcs11.token,
+        key: settings.pkcs11.key,
+    };
+    keys.tpm = settings.tpm;
+    keys.tpm.tcti = keys.tpm.tcti.or_else(|| context.variables.text("TPM2TOOLS_TCTI"));
     Ok(Store::new(directory, keys, context)
         .keeping(settings.keep_versions.unwrap_or(10))
         .made_with(settings.unlock.unwrap_or(SlotKind::KeyFile))

@@ -4,7 +4,10 @@ mod age_identity;
 mod key_file;
 mod keyring;
 mod passphrase;
+mod pkcs11;
+mod pkcs11_key;
 mod systemd;
+mod tpm;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +22,9 @@ use super::disk::{Disk, RealDisk};
 use super::error::StoreError;
 use super::format::{Bytes, Id};
 
+pub use pkcs11::TokenChoice;
+pub use tpm::TpmChoice;
+
 /// The kinds of ways to a store's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -32,13 +38,18 @@ pub enum SlotKind {
     Keyring,
     /// Recipients of the program age.
     Age,
+    /// A TPM 2.0, through tpm2-tools.
+    Tpm,
+    /// A token that speaks PKCS#11.
+    Pkcs11,
     /// A passphrase.
     Passphrase,
 }
 
 impl SlotKind {
     /// All kinds, the cheapest to try first.
-    pub const ALL: [Self; 5] = [Self::KeyFile, Self::SystemdCreds, Self::Keyring, Self::Age, Self::Passphrase];
+    pub const ALL: [Self; 7] =
+        [Self::KeyFile, Self::SystemdCreds, Self::Keyring, Self::Age, Self::Tpm, Self::Pkcs11, Self::Passphrase];
 
     /// Its name in settings and messages.
     pub fn as_str(self) -> &'static str {
@@ -47,6 +58,8 @@ impl SlotKind {
             Self::SystemdCreds => "systemd-creds",
             Self::Keyring => "keyring",
             Self::Age => "age",
+            Self::Tpm => "tpm",
+            Self::Pkcs11 => "pkcs11",
             Self::Passphrase => "passphrase",
         }
     }
@@ -56,11 +69,40 @@ impl SlotKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Slot {
-    KeyFile { wrapped: Bytes },
-    SystemdCreds { wrapped: String },
-    Keyring { item: Id, wrapped: Bytes },
-    Age { recipients: Vec<String>, wrapped: String },
-    Passphrase { salt: Bytes, memory_kib: u32, passes: u32, lanes: u32, wrapped: Bytes },
+    KeyFile {
+        wrapped: Bytes,
+    },
+    SystemdCreds {
+        wrapped: String,
+    },
+    Keyring {
+        item: Id,
+        wrapped: Bytes,
+    },
+    Age {
+        recipients: Vec<String>,
+        wrapped: String,
+    },
+    Tpm {
+        public: Bytes,
+        private: Bytes,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pcrs: Option<String>,
+        pin: bool,
+        wrapped: Bytes,
+    },
+    Pkcs11 {
+        key: pkcs11::TokenKey,
+        sealed: Bytes,
+        wrapped: Bytes,
+    },
+    Passphrase {
+        salt: Bytes,
+        memory_kib: u32,
+        passes: u32,
+        lanes: u32,
+        wrapped: Bytes,
+    },
 }
 
 /// What opens and makes slots: from the settings and from a person.
@@ -77,7 +119,15 @@ pub struct Keys {
     pub identity_file: Option<PathBuf>,
     /// Whom new age slots are for.
     pub recipients: Vec<String>,
-    /// Who may be asked for a passphrase.
+    /// The PIN of a token or TPM, where the settings or the caller have one.
+    pub pin: Option<SecretValue>,
+    /// The token of slots `pkcs11`.
+    pub token: TokenChoice,
+    /// The TPM of slots `tpm`.
+    pub tpm: TpmChoice,
+    /// The session bus that the keyring is on, where it is another one than the process's.
+    pub bus: Option<String>,
+    /// Who may be asked for a passphrase or PIN.
     pub prompt: Arc<dyn Prompt>,
     /// How costly new passphrase slots are.
     pub passphrase_cost: PassphraseCost,
@@ -112,10 +162,19 @@ impl Keys {
             new_passphrase: None,
             identity_file: None,
             recipients: Vec::new(),
+            pin: None,
+            token: TokenChoice::default(),
+            tpm: TpmChoice::default(),
+            bus: context.variables.text("DBUS_SESSION_BUS_ADDRESS"),
             prompt: Arc::clone(&context.prompt),
             passphrase_cost: PassphraseCost::default(),
             disk: Arc::new(RealDisk),
         }
+    }
+
+    /// The PIN, of the settings or a person.
+    fn pin(&self, question: &str) -> Option<SecretValue> {
+        self.pin.as_ref().map(SecretValue::duplicate).or_else(|| self.prompt.secret(question))
     }
 
     pub(super) fn key_file_of(&self, store: Id) -> PathBuf {
@@ -130,6 +189,8 @@ impl Slot {
             Self::SystemdCreds { .. } => SlotKind::SystemdCreds,
             Self::Keyring { .. } => SlotKind::Keyring,
             Self::Age { .. } => SlotKind::Age,
+            Self::Tpm { .. } => SlotKind::Tpm,
+            Self::Pkcs11 { .. } => SlotKind::Pkcs11,
             Self::Passphrase { .. } => SlotKind::Passphrase,
         }
     }
@@ -139,8 +200,10 @@ impl Slot {
         match kind {
             SlotKind::KeyFile => key_file::make(store, keys, data_key),
             SlotKind::SystemdCreds => systemd::make(store, data_key),
-            SlotKind::Keyring => keyring::make(store, data_key),
+            SlotKind::Keyring => keyring::make(store, keys, data_key),
             SlotKind::Age => age_identity::make(&keys.recipients, data_key),
+            SlotKind::Tpm => tpm::make(store, keys, data_key),
+            SlotKind::Pkcs11 => pkcs11::make(store, keys, data_key),
             SlotKind::Passphrase => passphrase::make(store, keys, data_key),
         }
     }
@@ -151,6 +214,8 @@ impl Slot {
         match self {
             Self::Age { recipients, .. } => age_identity::make(recipients, data_key),
             Self::KeyFile { wrapped } => key_file::renew(store, keys, data_key, wrapped),
+            Self::Tpm { pcrs, pin, .. } => tpm::remake(store, keys, data_key, pcrs.as_deref(), *pin),
+            Self::Pkcs11 { key, .. } => pkcs11::remake(store, keys, data_key, key),
             _ => Self::make(self.kind(), store, keys, data_key),
         }
     }
@@ -159,7 +224,8 @@ impl Slot {
     pub(super) fn retire(&self, store: Id, keys: &Keys) {
         match self {
             Self::KeyFile { .. } => key_file::keep_newest(store, keys),
-            Self::Keyring { item, .. } => keyring::clear(store, *item),
+            Self::Keyring { item, .. } => keyring::clear(store, keys, *item),
+            Self::Pkcs11 { key, .. } => pkcs11::retire(keys, key),
             _ => {}
         }
     }
@@ -169,8 +235,10 @@ impl Slot {
         let key = match self {
             Self::KeyFile { wrapped } => key_file::open(store, keys, wrapped),
             Self::SystemdCreds { wrapped } => systemd::open(store, wrapped),
-            Self::Keyring { item, wrapped } => keyring::open(store, *item, wrapped),
+            Self::Keyring { item, wrapped } => keyring::open(store, keys, *item, wrapped),
             Self::Age { wrapped, .. } => age_identity::open(keys, wrapped),
+            Self::Tpm { .. } => tpm::open(store, keys, self),
+            Self::Pkcs11 { key, sealed, wrapped } => pkcs11::open(store, keys, key, sealed, wrapped),
             Self::Passphrase { .. } => passphrase::open(store, keys, self),
         }?;
         if key.len() == crypt::KEY { Ok(key) } else { Err("it holds no key".to_owned()) }

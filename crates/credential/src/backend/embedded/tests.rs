@@ -12,14 +12,14 @@ use crate::Context;
 use crate::backend::conformance::{self, Fixture, request};
 
 /// A store in a directory of its own.
-struct Place {
+pub(super) struct Place {
     directory: TempDir,
 }
 
 const CHEAP: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1, lanes: 1 };
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // In memory, where there is such a place: what waits for the disk is measured elsewhere (scripts/bench-store).
         let memory = Path::new("/dev/shm");
         let builder = || tempfile::Builder::new().prefix("custody-store-").to_owned();
@@ -27,7 +27,7 @@ impl Place {
         Self { directory: directory.expect("a directory") }
     }
 
-    fn keys(&self) -> Keys {
+    pub(super) fn keys(&self) -> Keys {
         let context = Context::process(self.directory.path()).with_variables(BTreeMap::new());
         let mut keys = Keys::new(self.directory.path().join("keys"), &context);
         keys.passphrase_cost = CHEAP;
@@ -38,7 +38,7 @@ impl Place {
         Keys { passphrase: Some(secret(text)), ..self.keys() }
     }
 
-    fn store_with(&self, keys: Keys) -> Store {
+    pub(super) fn store_with(&self, keys: Keys) -> Store {
         let context = Context::process(self.directory.path()).with_variables(BTreeMap::new());
         Store::new(self.directory.path().join("data"), keys, &context)
     }
@@ -57,7 +57,7 @@ impl Place {
     }
 }
 
-fn secret(text: &str) -> SecretValue {
+pub(super) fn secret(text: &str) -> SecretValue {
     SecretValue::copy_of(text.as_bytes())
 }
 
@@ -66,7 +66,7 @@ fn text_of(store: &Store, name: &str, which: Which) -> Result<String, StoreError
     Ok(value.expose_str().expect("UTF-8").to_owned())
 }
 
-fn current(store: &Store, name: &str) -> Result<String, StoreError> {
+pub(super) fn current(store: &Store, name: &str) -> Result<String, StoreError> {
     text_of(store, name, Which::Current)
 }
 

@@ -1,6 +1,6 @@
 //! Application default credentials: service account, user, workload identity federation, metadata service.
 //!
-//! Source: AIP-4110 and following.
+//! Source: AIP-4110 and following; of federation from AWS and by programs AIP-4117.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use super::super::bearer::{self, Algorithm, Bearer, Bearers};
 use super::super::http::{Answer, Client, HttpSettings, Plaintext, Request};
 use super::super::openbao::read_token;
-use super::super::{ErrorKind, Fault, Variables, json};
+use super::super::{ErrorKind, Fault, Variables, aws, json};
+use super::executable;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
@@ -28,23 +29,25 @@ pub(super) struct Login {
     metadata: Client,
     metadata_host: String,
     bearers: Bearers,
+    variables: Variables,
+    settings: HttpSettings,
 }
 
 /// The members of a credentials file.
-struct File<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct File<'a>(Vec<(String, &'a RawValue)>);
 
 impl File<'_> {
-    fn raw(&self, name: &str) -> Option<&RawValue> {
+    pub(super) fn raw(&self, name: &str) -> Option<&RawValue> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, raw)| *raw)
     }
 
-    fn text(&self, name: &str) -> Result<Zeroizing<String>, Fault> {
+    pub(super) fn text(&self, name: &str) -> Result<Zeroizing<String>, Fault> {
         self.raw(name)
             .and_then(json::secret_text)
             .ok_or_else(|| Fault::configuration(format!("the credentials file lacks `{name}`"), "make a new one"))
     }
 
-    fn plain(&self, name: &str) -> Option<String> {
+    pub(super) fn plain(&self, name: &str) -> Option<String> {
         self.raw(name).and_then(json::secret_text).map(|text| text.to_string())
     }
 }
@@ -62,6 +65,8 @@ impl Login {
             HttpSettings { connect_timeout_seconds: Some(1), timeout_seconds: Some(5), no_proxy: true, ..http.clone() };
         Ok(Self {
             file,
+            settings: http.clone(),
+            variables: variables.clone(),
             http: Client::new(http, Plaintext::Loopback, variables)?,
             metadata: Client::new(near, Plaintext::Anywhere, variables)?,
             metadata_host: variables.get("GCE_METADATA_HOST").unwrap_or_else(|| "metadata.google.internal".into()),
@@ -99,7 +104,7 @@ impl Login {
                     return Err(unknown("impersonation of an impersonation"));
                 }
                 let bearer = self.of_file(source)?;
-                self.impersonate(&file.text("service_account_impersonation_url")?, &bearer.token)
+                self.impersonate(&file, &file.text("service_account_impersonation_url")?, &bearer.token)
             }
             _ => Err(unknown("a kind of credentials that is not known")),
         }
@@ -140,7 +145,7 @@ impl Login {
     fn federated(&self, file: &File<'_>) -> Result<Bearer, Fault> {
         let source = file.raw("credential_source").and_then(json::members).map(File);
         let source = source.ok_or_else(|| unknown("a federation without a source of tokens"))?;
-        let subject = self.subject_token(&source)?;
+        let subject = self.subject_token(file, &source)?;
         let (audience, kind) = (file.text("audience")?, file.text("subject_token_type")?);
         let fields = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -153,12 +158,18 @@ impl Login {
         let request = Request::post(file.text("token_url")?.as_str()).form(&fields, &["subject_token"]);
         let bearer = bearer::of_answer(&self.http.send(&request)?, "the exchanged token")?;
         match file.plain("service_account_impersonation_url") {
-            Some(url) => self.impersonate(&url, &bearer.token),
+            Some(url) => self.impersonate(file, &url, &bearer.token),
             None => Ok(bearer),
         }
     }
 
-    fn subject_token(&self, source: &File<'_>) -> Result<Zeroizing<String>, Fault> {
+    fn subject_token(&self, file: &File<'_>, source: &File<'_>) -> Result<Zeroizing<String>, Fault> {
+        if source.plain("environment_id").is_some() {
+            return aws_token(file, source, self.settings.clone(), &self.variables);
+        }
+        if let Some(executable) = source.raw("executable").and_then(json::members).map(File) {
+            return executable::token(file, &executable, &self.variables);
+        }
         let content = match (source.plain("file"), source.plain("url")) {
             (Some(file), None) => Zeroizing::new(read_token(Path::new(&file))?.as_bytes().to_vec()),
             (None, Some(url)) => {
@@ -176,7 +187,7 @@ impl Login {
                 }
                 answer.body
             }
-            _ => return Err(unknown("a federation whose tokens come neither from a file nor from a URL")),
+            _ => return Err(unknown("a federation with an unknown source of tokens")),
         };
         let format = source.raw("format").and_then(json::members).map(File);
         let text = match format {
@@ -190,8 +201,17 @@ impl Login {
             .ok_or_else(|| Fault::malformed("the token of the other issuer is no text"))
     }
 
-    fn impersonate(&self, url: &str, token: &str) -> Result<Bearer, Fault> {
-        let body = serde_json::json!({ "scope": [SCOPE], "lifetime": format!("{LIFE_SECONDS}s") }).to_string();
+    fn impersonate(&self, file: &File<'_>, url: &str, token: &str) -> Result<Bearer, Fault> {
+        let options = file.raw("service_account_impersonation").and_then(json::members).map(File);
+        let life = options.and_then(|options| options.raw("token_lifetime_seconds")?.get().parse().ok());
+        let life: i64 = life.unwrap_or(LIFE_SECONDS).clamp(600, 12 * 3600);
+        let mut body = serde_json::json!({ "scope": [SCOPE], "lifetime": format!("{life}s") });
+        let delegates: Option<Vec<String>> =
+            file.raw("delegates").and_then(|delegates| serde_json::from_str(delegates.get()).ok());
+        if let Some(delegates) = delegates.filter(|delegates| !delegates.is_empty()) {
+            body["delegates"] = delegates.into();
+        }
+        let body = body.to_string();
         let request =
             Request::post(url).json(Zeroizing::new(body.into_bytes())).secret_header("authorization", "Bearer ", token);
         let answer = self.http.send(&request)?;
@@ -222,6 +242,21 @@ impl Login {
         }
         bearer::of_answer(&answer, "the token of the metadata service")
     }
+}
+
+/// An identity of AWS as a token: a signed request that tells who signs it, which the other side makes.
+fn aws_token(
+    file: &File<'_>,
+    source: &File<'_>,
+    http: HttpSettings,
+    variables: &Variables,
+) -> Result<Zeroizing<String>, Fault> {
+    if source.plain("environment_id").as_deref() != Some("aws1") {
+        return Err(unknown("a federation from an unknown version of AWS"));
+    }
+    let url = source.plain("regional_cred_verification_url");
+    let url = url.ok_or_else(|| unknown("a federation from AWS without `regional_cred_verification_url`"))?;
+    aws::caller_identity(http, variables, &url, &file.text("audience")?)
 }
 
 fn unknown(what: &str) -> Fault {

@@ -2,6 +2,8 @@
 //!
 //! Source: the REST reference of Secret Manager, version 1.
 
+mod executable;
+mod kms;
 mod login;
 
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
+pub(crate) use self::kms::decrypt;
 use self::login::Login;
 use super::grouped::{self, Content, Whole};
 use super::http::{Answer, Client, HttpSettings, Plaintext, Request};
@@ -201,13 +204,7 @@ impl GcpSecretManager {
 
     fn write_secret(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, Fault> {
         let location = Location::parse(&request.location)?;
-        if request.version != VersionRequest::Current {
-            return Err(Fault::new(
-                ErrorKind::Unsupported,
-                "an old version cannot be written",
-                "write the current one",
-            ));
-        }
+        grouped::only_current_is_written(&request.version)?;
         let content = match (location.field, value.expose_str()) {
             (None, _) => Zeroizing::new(value.expose().to_vec()),
             (Some(field), Some(text)) => {
@@ -318,17 +315,7 @@ impl Backend for GcpSecretManager {
         grouped::read(NAME, requests, PARALLEL, |path, version| self.access(path, version))
     }
 
-    fn describe(&self, request: &ReadRequest) -> Result<Metadata, BackendError> {
-        self.describe_secret(request).map_err(|fault| fault.of(NAME, &request.reference))
-    }
-
-    fn write(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, BackendError> {
-        self.write_secret(request, value).map_err(|fault| fault.of(NAME, &request.reference))
-    }
-
-    fn list(&self, prefix: &str) -> Option<Result<Vec<String>, BackendError>> {
-        Some(self.list_below(prefix).map_err(|fault| fault.named(NAME, prefix)))
-    }
+    grouped::methods_by_faults!(describe_secret, write_secret, list_below);
 }
 
 #[cfg(test)]

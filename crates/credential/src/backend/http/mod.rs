@@ -24,7 +24,7 @@ use std::time::Duration;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 use zeroize::Zeroizing;
 
-pub use settings::HttpSettings;
+pub use settings::{HttpSettings, Pem, Secret};
 
 pub(crate) use answer::Answer;
 pub(crate) use patience::Patience;
@@ -50,6 +50,7 @@ pub(crate) enum Plaintext {
 }
 
 /// One exchange that is to be made.
+#[derive(Clone)]
 pub(crate) struct Request {
     method: Method,
     url: String,

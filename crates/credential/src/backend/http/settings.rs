@@ -1,9 +1,11 @@
 //! What can be set about the connections of a backend.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 /// Connections: certificates, time-outs and limits. In the contract file the table `http` of a backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -29,6 +31,40 @@ pub struct HttpSettings {
     pub allow_plaintext: bool,
     /// Ignore the proxies that the environment names.
     pub no_proxy: bool,
+    /// PEM texts instead of files; never set by the contract file.
+    #[serde(skip)]
+    pub pem: Pem,
+}
+
+/// Certificates and keys that are in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pem {
+    /// Certificates of authorities, instead of `ca-file`.
+    pub authorities: Option<Secret>,
+    /// This client's certificate with its chain, and its key.
+    pub client: Option<Secret>,
+}
+
+/// Bytes that are not shown, and are overwritten when the last copy goes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
+
+impl Secret {
+    /// These bytes.
+    pub fn of(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(Arc::new(bytes))
+    }
+
+    /// The bytes.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 impl HttpSettings {

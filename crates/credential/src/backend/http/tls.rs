@@ -8,13 +8,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
 use super::super::{ErrorKind, Fault};
-use super::HttpSettings;
+use super::{HttpSettings, Pem};
 
 /// How certificates are judged and shown. Files are read when the first connection wants TLS.
 pub(super) struct Tls {
     ca_file: Option<PathBuf>,
     only_ca_file: bool,
     client: Option<(PathBuf, Option<PathBuf>)>,
+    pem: Pem,
     config: OnceLock<Result<Arc<ClientConfig>, Fault>>,
 }
 
@@ -25,6 +26,7 @@ impl Tls {
             ca_file: settings.ca_file.clone(),
             only_ca_file: settings.only_ca_file,
             client: settings.client_certificate.clone().map(|file| (file, settings.client_key.clone())),
+            pem: settings.pem.clone(),
             config: OnceLock::new(),
         }
     }
@@ -45,15 +47,21 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|_| Fault::configuration("this build has no TLS version", "report this"))?
             .with_root_certificates(self.roots()?);
+        let misfit = || Fault::configuration("the client certificate and its key do not fit", "check both files");
         let config = match &self.client {
-            None => builder.with_no_client_auth(),
+            None => match &self.pem.client {
+                None => builder.with_no_client_auth(),
+                Some(pem) => {
+                    let chain = certificates_in(pem.expose()).ok_or_else(misfit)?;
+                    let key = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| misfit())?;
+                    builder.with_client_auth_cert(chain, key).map_err(|_| misfit())?
+                }
+            },
             Some((certificate, key)) => {
                 let chain = certificates(certificate)?;
                 let key_file = key.as_ref().unwrap_or(certificate);
                 let key = PrivateKeyDer::from_pem_file(key_file).map_err(|_| unreadable(key_file, "private key"))?;
-                builder.with_client_auth_cert(chain, key).map_err(|_| {
-                    Fault::configuration("the client certificate and its key do not fit", "check both files")
-                })?
+                builder.with_client_auth_cert(chain, key).map_err(|_| misfit())?
             }
         };
         Ok(Arc::new(config))
@@ -67,7 +75,14 @@ impl Tls {
                 return Err(unreadable(file, "certificate"));
             }
         }
-        if !self.only_ca_file || self.ca_file.is_none() {
+        if let Some(pem) = &self.pem.authorities {
+            let list = certificates_in(pem.expose()).unwrap_or_default();
+            let (added, _) = roots.add_parsable_certificates(list);
+            if added == 0 {
+                return Err(Fault::configuration("the authority's certificate cannot be read", "check the settings"));
+            }
+        }
+        if !self.only_ca_file || (self.ca_file.is_none() && self.pem.authorities.is_none()) {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         if roots.is_empty() {
@@ -84,6 +99,11 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let certificates: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|_| ());
     certificates.ok().filter(|list| !list.is_empty()).ok_or_else(|| unreadable(file, "certificate"))
+}
+
+fn certificates_in(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    list.ok().filter(|list: &Vec<CertificateDer<'static>>| !list.is_empty())
 }
 
 fn unreadable(file: &Path, what: &str) -> Fault {

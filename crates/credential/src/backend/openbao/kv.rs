@@ -168,13 +168,7 @@ impl OpenBao {
     /// Writes one field and keeps the others.
     pub(super) fn write_secret(&self, request: &ReadRequest, value: &SecretValue) -> Result<Metadata, Fault> {
         let location = Location::of_path(&request.location)?;
-        if request.version != VersionRequest::Current {
-            return Err(Fault::new(
-                ErrorKind::Unsupported,
-                "an old version cannot be written",
-                "write the current one",
-            ));
-        }
+        super::super::grouped::only_current_is_written(&request.version)?;
         let text = value.expose_str().ok_or_else(|| {
             Fault::new(
                 ErrorKind::Unsupported,

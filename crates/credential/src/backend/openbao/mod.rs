@@ -107,6 +107,26 @@ impl OpenBao {
         })
     }
 
+    /// Opens a ciphertext with a key of the transit engine (`engine` is its mount).
+    ///
+    /// # Errors
+    /// As for reading.
+    pub(crate) fn transit_decrypt(&self, engine: &str, key: &str, ciphertext: &str) -> Result<SecretValue, Fault> {
+        #[derive(serde::Deserialize)]
+        struct Decrypted<'a> {
+            #[serde(borrow)]
+            plaintext: Option<&'a RawValue>,
+        }
+        let path = format!("{}/decrypt/{key}", engine.trim_matches('/'));
+        let path = super::location::encode_path(Location::of_path(&path)?.path);
+        let body = serde_json::json!({ "ciphertext": ciphertext }).to_string().into_bytes();
+        let answer =
+            self.with_token(|token| self.api.post(&path, zeroize::Zeroizing::new(body.clone()), Some(token.expose())))?;
+        let envelope = api::envelope(&answer, "the opened key")?;
+        let data = envelope.data.ok_or_else(|| Fault::malformed("the answer holds no key"))?;
+        super::sops::decoded(json::parse::<Decrypted<'_>>(data.get().as_bytes(), "the opened key")?.plaintext)
+    }
+
     /// Extends the token of this backend; how long it is valid then, `None` for one without an end.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The backend `sops`: one encrypted file of the program sops (YAML, JSON, dotenv or INI) whose data key is for age
-//! recipients.
+//! The backend `sops`: one encrypted file of the program sops: YAML (also of several documents), JSON, dotenv, INI, or any
+//! bytes. Its data key may be for age, PGP, OpenBao and Vault, and the key services of AWS, Google Cloud and Azure.
 //!
 //! A location is the path to a value, with `/` between the keys, and an optional `#field`: one key more, or a field of a
 //! value that is a JSON object. Nothing is answered unless the file's MAC is right, so a value that was changed, added or
@@ -7,6 +7,8 @@
 
 mod cipher;
 mod metadata;
+mod recipients;
+mod shamir;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -15,32 +17,39 @@ use custody_contract::CredentialRef;
 use serde::Deserialize;
 
 use crate::backend::{
-    Backend, BackendError, Capabilities, ErrorKind, Metadata, ReadRequest, Resolved, VersionRequest, age_files,
-    select_field, split_location,
+    Backend, BackendError, Capabilities, ErrorKind, Metadata, ReadRequest, Resolved, VersionRequest, select_field,
+    split_location,
 };
 use crate::registry::BackendKind;
 use crate::{Context, SecretValue};
 
+use super::Variables;
+use super::aws::AwsSettings;
+use super::azure::AzureSettings;
+use super::gcp::GcpSettings;
+use super::openbao::OpenBaoSettings;
+
+use recipients::Openers;
+pub(super) use recipients::decoded;
 use tree::{Format, Node, Opened};
 
 /// The kind, for the registry.
 pub const KIND: BackendKind = BackendKind {
     name: NAME,
     aliases: &[],
-    summary: "an encrypted file of the program sops, with age recipients",
+    summary: "an encrypted file of the program sops",
     make: |setup| {
         let settings: Settings = setup.parse()?;
         let file = setup.context.path(&settings.file);
         let format = match settings.format.as_deref() {
-            None => Format::of_name(&settings.file),
+            None => Some(Format::of_name(&settings.file)),
             Some(name) => Format::of_extension(name),
         };
         let format = format.ok_or_else(|| {
-            let why = "it is not clear in which format the file is";
-            setup.error(Some("format"), why, "set format to yaml, json, dotenv or ini")
+            setup.error(Some("format"), "there is no such format", "set it to yaml, json, dotenv, ini or binary")
         })?;
-        let identities = identity_file(setup.context, settings.identity_file.as_deref());
-        Ok(Box::new(Sops { file, format, identities }))
+        let openers = openers(setup.context, settings);
+        Ok(Box::new(Sops { file, format, openers }))
     },
 };
 
@@ -60,6 +69,38 @@ struct Settings {
     format: Option<String>,
     /// A file with age identities; else `SOPS_AGE_KEY_FILE`, else where sops looks.
     identity_file: Option<String>,
+    /// The folder of GnuPG; else `GNUPGHOME`.
+    gnupg_home: Option<String>,
+    /// OpenBao or Vault, for recipients `hc_vault`: the settings of that backend.
+    #[serde(default)]
+    vault: OpenBaoSettings,
+    /// For recipients `kms`: the settings of the AWS backends.
+    #[serde(default)]
+    aws: AwsSettings,
+    /// For recipients `gcp_kms`: the settings of that backend.
+    #[serde(default)]
+    gcp: GcpSettings,
+    /// For recipients `azure_kv`: the settings of that backend.
+    #[serde(default)]
+    azure: AzureSettings,
+}
+
+fn openers(context: &Context, settings: Settings) -> Openers {
+    let process = std::sync::Arc::clone(&context.variables);
+    Openers {
+        identity_file: identity_file(context, settings.identity_file.as_deref()),
+        identities: context.variables.text("SOPS_AGE_KEY").map(|text| SecretValue::new(text.into_bytes())),
+        gpg: context.variables.text("SOPS_GPG_EXEC"),
+        gnupg_home: settings
+            .gnupg_home
+            .map(|path| context.path(&path))
+            .or_else(|| context.variables.text("GNUPGHOME").map(PathBuf::from)),
+        vault: settings.vault,
+        aws: settings.aws,
+        gcp: settings.gcp,
+        azure: settings.azure,
+        variables: Some(Variables::by(move |name| process.text(name))),
+    }
 }
 
 /// Where the identities are: as said, else where sops looks for them.
@@ -79,7 +120,7 @@ fn identity_file(context: &Context, said: Option<&str>) -> Option<PathBuf> {
 pub struct Sops {
     file: PathBuf,
     format: Format,
-    identities: Option<PathBuf>,
+    openers: Openers,
 }
 
 /// Why a file does not open; holds nothing of it but names of keys.
@@ -93,6 +134,8 @@ enum SopsError {
     Unsupported(String),
     #[error("{0}")]
     Locked(String),
+    #[error("{1}")]
+    Remote(ErrorKind, String),
     #[error("its message authentication code is wrong: it was changed without the key, or written by hand")]
     Tampered,
 }
@@ -108,6 +151,7 @@ impl SopsError {
             Self::Malformed(_) | Self::Tampered => ErrorKind::Malformed,
             Self::Unsupported(_) => ErrorKind::Unsupported,
             Self::Locked(_) => ErrorKind::Sealed,
+            Self::Remote(kind, _) => *kind,
         }
     }
 
@@ -116,7 +160,8 @@ impl SopsError {
             Self::Unreadable(..) => "check the file and its permissions",
             Self::Malformed(_) => "check that it is a file of sops: sops decrypt FILE",
             Self::Unsupported(_) => "see docs/backends.md, sops, for what can be read",
-            Self::Locked(_) => "name a file with an identity of one of its recipients as identity-file",
+            Self::Locked(_) => "see that a key of one of its recipients is there: docs/backends.md, sops",
+            Self::Remote(..) => "try again, or see that a key of another recipient is there",
             Self::Tampered => "find out who changed it; restore it from version control, or edit it with sops",
         }
     }
@@ -125,12 +170,9 @@ impl SopsError {
 impl Sops {
     fn open(&self) -> Result<Opened, SopsError> {
         let text = read(&self.file)?;
-        let (tree, metadata) = tree::parse(&text, self.format)?;
-        let identities =
-            self.identities.as_deref().ok_or_else(|| SopsError::Locked("no identity-file is named".into()))?;
-        let identities = age_files::identities(identities).map_err(SopsError::Locked)?;
-        let key = metadata.data_key(&identities)?;
-        tree::open(tree, &metadata, &key)
+        let (documents, metadata) = tree::parse(&text, self.format)?;
+        let key = metadata.data_key(&self.openers)?;
+        tree::open(documents, &metadata, &key)
     }
 
     fn answer(&self, opened: &Opened, request: &ReadRequest) -> Result<Resolved, BackendError> {
@@ -192,6 +234,7 @@ impl Backend for Sops {
                 None => path.to_owned(),
             },
             Format::Yaml | Format::Json => path.to_owned(),
+            Format::Binary => "data".to_owned(),
         }
     }
 
@@ -225,6 +268,21 @@ impl Backend for Sops {
             retry_after: None,
         }))
     }
+}
+
+/// Opens a hostile file with a key of 32 bytes 7, for the fuzz target: `format` is as in the settings. Nothing is asked of
+/// anybody.
+#[cfg(feature = "testing")]
+pub fn open_hostile(format: &str, text: &str) -> usize {
+    let key = SecretValue::new(vec![7; 32]);
+    let Some(format) = Format::of_extension(format) else { return 0 };
+    let Ok((documents, metadata)) = tree::parse(text, format) else { return 0 };
+    let Ok(opened) = tree::open(documents, &metadata, &key) else { return 1 };
+    for name in opened.names() {
+        let path: Vec<&str> = name.split('/').collect();
+        let _ = opened.find(&path);
+    }
+    2
 }
 
 #[cfg(test)]

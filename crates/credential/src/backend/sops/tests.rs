@@ -1,5 +1,5 @@
-//! No program sops is in Debian or PyPI, so the files here are written by this test as the published format says
-//! (getsops/sops, `sops.go`, `aes/cipher.go`, `stores/`).
+//! Files written by these tests as the published format says (getsops/sops, `sops.go`, `aes/cipher.go`, `stores/`); those
+//! that the program itself writes are in `tests/sops.rs`.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -30,13 +30,16 @@ pub(super) enum Format {
     Json,
     Dotenv,
     Ini,
+    /// Any bytes, as one value.
+    Binary,
 }
 
 impl Format {
-    /// By a file's name: `prod.enc.yaml`, `.env`, `.env.prod`.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
+    /// By a file's name (`prod.enc.yaml`, `.env`, `.env.prod`); bytes, as for sops itself, where it says nothing.
+    pub(super) fn of_name(name: &str) -> Self {
         let name = name.rsplit('/').next().unwrap_or(name);
-        Self::of_extension(name.rsplit('.').next()?).or_else(|| name.starts_with(".env").then_some(Self::Dotenv))
+        let by_extension = name.rsplit('.').next().and_then(Self::of_extension);
+        by_extension.unwrap_or(if name.starts_with(".env") { Self::Dotenv } else { Self::Binary })
     }
 
     pub(super) fn of_extension(extension: &str) -> Option<Self> {
@@ -45,6 +48,7 @@ impl Format {
             "json" => Some(Self::Json),
             "env" | "dotenv" => Some(Self::Dotenv),
             "ini" => Some(Self::Ini),
+            "binary" => Some(Self::Binary),
             _ => None,
         }
     }
@@ -169,22 +173,30 @@ impl Opened {
     }
 }
 
-/// A file's values, and what it says of itself.
-pub(super) fn parse(text: &str, format: Format) -> Result<(Written, SopsMetadata), SopsError> {
+/// A file's values, document by document, and what it says of itself.
+pub(super) fn parse(text: &str, format: Format) -> Result<(Vec<Written>, SopsMetadata), SopsError> {
     let malformed = |what: &str| SopsError::Malformed(format!("it is no {what} file of sops"));
     let no_metadata = || SopsError::Malformed("it has no sops metadata: it is not encrypted".into());
-    let (values, metadata) = match format {
-        Format::Yaml | Format::Json => {
+    let (documents, metadata) = match format {
+        Format::Yaml | Format::Json | Format::Binary => {
             let what = if format == Format::Yaml { "YAML" } else { "JSON" };
-            let tree: Written = match format {
+            let trees: Vec<Written> = match format {
                 // The parsers' messages may quote the file.
-                Format::Yaml => serde_saphyr::from_str(text).map_err(|_| malformed(what))?,
-                _ => serde_json::from_str(text).map_err(|_| malformed(what))?,
+                Format::Yaml => serde_saphyr::from_multiple(text).map_err(|_| malformed(what))?,
+                _ => vec![serde_json::from_str(text).map_err(|_| malformed(what))?],
             };
-            let Written::Map(mut items) = tree else { return Err(malformed(what)) };
-            let at = items.iter().position(|(key, _)| key == "sops").ok_or_else(no_metadata)?;
-            let metadata = json(items.remove(at).1);
-            (items, metadata)
+            let mut metadata = None;
+            let mut documents = Vec::with_capacity(trees.len());
+            for tree in trees {
+                let Written::Map(mut items) = tree else { return Err(malformed(what)) };
+                // Each document says the same; the first one counts.
+                if let Some(at) = items.iter().position(|(key, _)| key == "sops") {
+                    let own = items.remove(at).1;
+                    metadata.get_or_insert(own);
+                }
+                documents.push(Written::Map(items));
+            }
+            (documents, json(metadata.ok_or_else(no_metadata)?))
         }
         Format::Dotenv => {
             let (own, rest): (Vec<_>, Vec<_>) = dotenv(text)?.into_iter().partition(|(k, _)| k.starts_with("sops_"));
@@ -192,7 +204,8 @@ pub(super) fn parse(text: &str, format: Format) -> Result<(Written, SopsMetadata
                 return Err(no_metadata());
             }
             let own = own.into_iter().map(|(key, value)| (key["sops_".len()..].to_owned(), value));
-            (rest.into_iter().map(|(key, value)| (key, Written::Text(value))).collect(), unflattened(own))
+            let values = rest.into_iter().map(|(key, value)| (key, Written::Text(value))).collect();
+            (vec![Written::Map(values)], unflattened(own))
         }
         Format::Ini => {
             let mut sections = ini(text)?;
@@ -201,12 +214,12 @@ pub(super) fn parse(text: &str, format: Format) -> Result<(Written, SopsMetadata
             let metadata = unflattened(own);
             let text = |(key, value): (String, String)| (key, Written::Text(value));
             let section = |(name, keys): (String, Vec<_>)| (name, Written::Map(keys.into_iter().map(text).collect()));
-            (sections.into_iter().map(section).collect(), metadata)
+            (vec![Written::Map(sections.into_iter().map(section).collect())], metadata)
         }
     };
     let metadata: SopsMetadata = serde_json::from_value(metadata)
         .map_err(|_| SopsError::Malformed("its sops metadata cannot be read".into()))?;
-    Ok((Written::Map(values), metadata))
+    Ok((documents, metadata))
 }
 
 fn dotenv(text: &str) -> Result<Vec<(String, String)>, SopsError> {
@@ -238,28 +251,48 @@ fn ini(text: &str) -> Result<Vec<Section>, SopsError> {
     Ok(sections)
 }
 
-/// Metadata of flat formats: `age__list_0__map_enc` is `age[0].enc`.
+/// Metadata of flat formats: `key_groups__list_0__map_age__list_1__map_enc` is `key_groups[0].age[1].enc`.
 fn unflattened(entries: impl Iterator<Item = (String, String)>) -> Value {
-    let mut metadata = Map::new();
-    let mut keys: Vec<Map<String, Value>> = Vec::new();
+    let mut metadata = Value::Object(Map::new());
     for (key, value) in entries {
-        if let Some((index, name)) = key.strip_prefix("age__list_").and_then(|rest| rest.split_once("__map_")) {
-            let Some(index) = index.parse::<usize>().ok().filter(|&i| i < 1000) else { continue };
-            if keys.len() <= index {
-                keys.resize_with(index + 1, Map::new);
+        let value = match (key.as_str(), value.as_str()) {
+            ("mac_only_encrypted", text) => Value::Bool(text == "true"),
+            ("shamir_threshold", text) => text.parse::<u32>().map_or(Value::Null, Value::from),
+            _ => Value::String(value),
+        };
+        place(&mut metadata, &key, value);
+    }
+    metadata
+}
+
+/// Puts a value where its key says; one whose key makes no sense is passed over.
+fn place(metadata: &mut Value, key: &str, value: Value) {
+    let marked = key.replace("__list_", "\0l").replace("__map_", "\0m");
+    let mut at = metadata;
+    for (depth, step) in marked.split('\0').enumerate() {
+        let (kind, name) = if depth == 0 { ("m", step) } else { step.split_at_checked(1).unwrap_or_default() };
+        if depth > MAX_DEPTH {
+            return;
+        }
+        if kind == "m" {
+            if at.is_null() {
+                *at = Value::Object(Map::new());
             }
-            keys[index].insert(name.to_owned(), Value::String(value));
+            let Some(map) = at.as_object_mut() else { return };
+            at = map.entry(name).or_insert(Value::Null);
         } else {
-            let value = match (key.as_str(), value.as_str()) {
-                ("mac_only_encrypted", text) => Value::Bool(text == "true"),
-                ("shamir_threshold", text) => text.parse::<u32>().map_or(Value::Null, Value::from),
-                _ => Value::String(value),
-            };
-            metadata.insert(key, value);
+            let Some(index) = name.parse::<usize>().ok().filter(|&index| index < 1000) else { return };
+            if at.is_null() {
+                *at = Value::Array(Vec::new());
+            }
+            let Some(list) = at.as_array_mut() else { return };
+            if list.len() <= index {
+                list.resize(index + 1, Value::Null);
+            }
+            at = &mut list[index];
         }
     }
-    metadata.insert("age".into(), Value::Array(keys.into_iter().map(Value::Object).collect()));
-    Value::Object(metadata)
+    *at = value;
 }
 
 fn json(written: Written) -> Value {
@@ -279,13 +312,15 @@ fn json(written: Written) -> Value {
 }
 
 /// Opens every value, and checks that nothing was changed.
-pub(super) fn open(tree: Written, metadata: &SopsMetadata, key: &SecretValue) -> Result<Opened, SopsError> {
+pub(super) fn open(documents: Vec<Written>, metadata: &SopsMetadata, key: &SecretValue) -> Result<Opened, SopsError> {
     let selection = metadata.selection()?;
     let mut walk = Walk { key, selection, only_encrypted: metadata.mac_only_encrypted, hash: Sha512::new() };
     if metadata.mac_only_encrypted {
         walk.hash.update(ONLY_ENCRYPTED);
     }
-    let root = walk.open(tree, &mut Vec::new())?;
+    let mut opened: Vec<Node> =
+        documents.into_iter().map(|tree| walk.open(tree, &mut Vec::new())).collect::<Result<_, _>>()?;
+    let root = if opened.len() == 1 { opened.remove(0) } else { Node::List(opened) };
     let code = HEXUPPER.encode(&walk.hash.finalize());
     let written = Encrypted::parse(&metadata.mac).and_then(|mac| mac.open(key, &metadata.lastmodified));
     if !written.is_some_and(|written| bool::from(written.expose().ct_eq(code.as_bytes()))) {
@@ -308,7 +343,9 @@ impl Walk<'_> {
         }
         match written {
             Written::Null => Ok(Node::Null),
-            Written::List(items) => {
+            // A comment between items is written as an item; the code covers no comments.
+            Written::List(mut items) => {
+                items.retain(|item| !is_comment(item));
                 items.into_iter().map(|item| self.open(item, path)).collect::<Result<_, _>>().map(Node::List)
             }
             Written::Map(items) => {
@@ -326,7 +363,8 @@ impl Walk<'_> {
     }
 
     fn open_leaf(&mut self, leaf: Written, path: &[String]) -> Result<SecretValue, SopsError> {
-        let is_encrypted = self.selection.is_encrypted(path);
+        let looks_encrypted = matches!(&leaf, Written::Text(text) if text.starts_with("ENC[AES256_GCM,"));
+        let is_encrypted = self.selection.is_encrypted(path, looks_encrypted);
         let name = || path.join("/");
         let plain = |text: &str| SecretValue::copy_of(text.as_bytes());
         let (value, hashed) = match leaf {
@@ -355,6 +393,10 @@ impl Walk<'_> {
         }
         Ok(value)
     }
+}
+
+fn is_comment(item: &Written) -> bool {
+    matches!(item, Written::Text(text) if Encrypted::parse(text).is_some_and(|e| e.kind == Kind::Comment))
 }
 
 /// The value as a program wants it, and as the code covers it where that differs.

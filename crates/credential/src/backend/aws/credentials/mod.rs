@@ -8,6 +8,7 @@
 
 mod metadata;
 mod profiles;
+mod sso;
 mod sts;
 
 use std::sync::{Arc, Mutex, PoisonError};

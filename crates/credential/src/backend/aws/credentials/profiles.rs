@@ -3,17 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::super::super::http::Request;
-use super::super::super::location::encode_segment;
-use super::super::super::{Fault, json, process};
+use super::super::super::{Fault, process};
 use super::super::client::Context;
 use super::super::profile::Section;
 use super::super::settings::AssumeRole;
-use super::{Keys, metadata, sts};
+use super::{Keys, metadata, sso, sts};
 
 /// A profile may be based on another, and that on another, so far.
 const MAX_CHAIN: usize = 8;
@@ -32,7 +26,7 @@ pub(super) fn keys(context: &Context, name: &str) -> Result<Keys, Fault> {
     based(context, name, &mut Vec::new())
 }
 
-fn wrong(name: &str, why: &str) -> Fault {
+pub(super) fn wrong(name: &str, why: &str) -> Fault {
     Fault::configuration(format!("the AWS profile `{name}` {why}"), "check ~/.aws/config and ~/.aws/credentials")
 }
 
@@ -55,7 +49,7 @@ fn based(context: &Context, name: &str, seen: &mut Vec<String>) -> Result<Keys, 
         return Ok(keys);
     }
     if profile.contains_key("sso_session") || profile.contains_key("sso_start_url") {
-        return single_sign_on(context, name, profile);
+        return sso::keys(context, name, profile);
     }
     match profile.get("credential_process") {
         Some(line) => of_process(name, line),
@@ -94,67 +88,6 @@ fn of_role(context: &Context, name: &str, profile: &Section, seen: &mut Vec<Stri
         full_access: true,
     };
     sts::assume(context, &source, &role)
-}
-
-/// The token that `aws sso login` left, exchanged for keys. It is read, never written.
-fn single_sign_on(context: &Context, name: &str, profile: &Section) -> Result<Keys, Fault> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Cached<'a> {
-        #[serde(borrow)]
-        access_token: &'a RawValue,
-        expires_at: String,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Given<'a> {
-        #[serde(borrow)]
-        role_credentials: &'a RawValue,
-    }
-    let need = |section: &Section, key: &str| {
-        section.get(key).map(|value| value.to_string()).ok_or_else(|| wrong(name, &format!("lacks `{key}`")))
-    };
-    let (cache_name, session) = match profile.get("sso_session") {
-        Some(session) => {
-            let section =
-                context.profiles()?.sso_session(session).ok_or_else(|| wrong(name, "names an unknown sso-session"))?;
-            (session.to_string(), section)
-        }
-        None => (need(profile, "sso_start_url")?, profile),
-    };
-    let region = need(session, "sso_region")?;
-    let login = |why: &str| {
-        Fault::unauthenticated(format!("single sign-on: {why}"), format!("run `aws sso login --profile {name}`"))
-    };
-    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, cache_name.as_bytes());
-    let home = context.variables.home().ok_or_else(|| login("there is no home folder"))?;
-    let file = home.join(".aws/sso/cache").join(format!("{}.json", HEXLOWER.encode(digest.as_ref())));
-    let text = super::super::super::openbao::read_token(&file).map_err(|_| login("nobody has logged in"))?;
-    let cached: Cached<'_> = json::parse(text.as_bytes(), "the cached token")?;
-    // Old versions of the tools write `UTC` instead of `Z`.
-    let expires: Option<jiff::Timestamp> = cached.expires_at.replace("UTC", "Z").parse().ok();
-    if expires.is_none_or(|expires| expires <= jiff::Timestamp::now()) {
-        return Err(login("the login has expired"));
-    }
-    let token = json::secret_text(cached.access_token).ok_or_else(|| login("the cached token is no text"))?;
-    let portal = context.endpoint("sso", "portal.sso", &region)?;
-    let url = format!(
-        "{portal}/federation/credentials?role_name={}&account_id={}",
-        encode_segment(&need(profile, "sso_role_name")?),
-        encode_segment(&need(profile, "sso_account_id")?)
-    );
-    let answer = context.http.send(&Request::get(url).secret_header("x-amz-sso_bearer_token", "", &token))?;
-    if !answer.is_success() {
-        let fault = super::super::client::refusal(&answer);
-        return Err(if answer.status == 401 {
-            login("the login is not accepted any more")
-        } else {
-            fault.during("single sign-on")
-        });
-    }
-    let given: Given<'_> = json::parse(answer.json()?, "the answer of single sign-on")?;
-    let names = ["accessKeyId", "secretAccessKey", "sessionToken", "expiration"];
-    Keys::of_json(given.role_credentials.get().as_bytes(), names, "the answer of single sign-on")
 }
 
 fn of_process(name: &str, line: &str) -> Result<Keys, Fault> {

@@ -12,18 +12,18 @@ use crate::backend::embedded::error::StoreError;
 use crate::backend::embedded::format::{Bytes, Id};
 use crate::program::Program;
 
-use super::{Slot, SlotKind, unwrap, wrap};
+use super::{Keys, Slot, SlotKind, unwrap, wrap};
 
 /// The keyring may ask its user to unlock it.
 const LIMIT: Duration = Duration::from_secs(60);
 
-pub(super) fn make(store: Id, data_key: &SecretValue) -> Result<Slot, StoreError> {
+pub(super) fn make(store: Id, keys: &Keys, data_key: &SecretValue) -> Result<Slot, StoreError> {
     let key = crypt::new_key().map_err(|e| StoreError::Key(format!("no randomness: {e}")))?;
     let text = Zeroizing::new(BASE64.encode(key.expose()));
     let item = Id::random().map_err(|e| StoreError::Key(format!("no randomness: {e}")))?;
     let label = format!("--label=custody store {store}");
     let arguments = [&["store".to_owned(), label][..], &attributes(store, item)].concat();
-    let ran = Program::new("secret-tool").args(arguments).run(text.as_bytes(), LIMIT);
+    let ran = program(keys).args(arguments).run(text.as_bytes(), LIMIT);
     let ran = ran.map_err(|e| StoreError::Key(e.to_string()))?;
     if !ran.status.success() {
         return Err(StoreError::Key(format!("secret-tool: {}", ran.talk)));
@@ -32,19 +32,27 @@ pub(super) fn make(store: Id, data_key: &SecretValue) -> Result<Slot, StoreError
 }
 
 /// Removes a key that opens nothing any more.
-pub(super) fn clear(store: Id, item: Id) {
+pub(super) fn clear(store: Id, keys: &Keys, item: Id) {
     let arguments = [&["clear".to_owned()][..], &attributes(store, item)].concat();
     // One that stays does no harm.
-    let _ = Program::new("secret-tool").args(arguments).run(b"", LIMIT);
+    let _ = program(keys).args(arguments).run(b"", LIMIT);
+}
+
+fn program(keys: &Keys) -> Program {
+    let program = Program::new("secret-tool");
+    match &keys.bus {
+        Some(bus) => program.env("DBUS_SESSION_BUS_ADDRESS", bus),
+        None => program,
+    }
 }
 
 fn attributes(store: Id, item: Id) -> Vec<String> {
     ["application", "custody", "store", &store.to_string(), "key", &item.to_string()].map(str::to_owned).to_vec()
 }
 
-pub(super) fn open(store: Id, item: Id, wrapped: &Bytes) -> Result<SecretValue, String> {
+pub(super) fn open(store: Id, keys: &Keys, item: Id, wrapped: &Bytes) -> Result<SecretValue, String> {
     let arguments = [&["lookup".to_owned()][..], &attributes(store, item)].concat();
-    let ran = Program::new("secret-tool").args(arguments).run(b"", LIMIT).map_err(|e| e.to_string())?;
+    let ran = program(keys).args(arguments).run(b"", LIMIT).map_err(|e| e.to_string())?;
     if !ran.status.success() {
         return Err(if ran.talk.is_empty() { "the keyring has no key of this store".to_owned() } else { ran.talk });
     }

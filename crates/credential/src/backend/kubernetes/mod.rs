@@ -2,6 +2,8 @@
 //!
 //! Source: the API reference, `Secret` of `core/v1`.
 
+mod config;
+
 use std::path::PathBuf;
 
 use data_encoding::BASE64;
@@ -9,6 +11,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use self::config::Who;
+use super::bearer::Bearers;
 use super::grouped::{self, Content, Whole, current_only};
 use super::http::{Answer, Client, HttpSettings, Method, Plaintext, Request};
 use super::location::{Location, encode_segment};
@@ -36,6 +40,10 @@ pub struct KubernetesSettings {
     pub namespace: Option<String>,
     /// The file with the token; else the pod's. It is read again for each request, because it is rotated.
     pub token_file: Option<PathBuf>,
+    /// A kubeconfig file; else `KUBECONFIG`, else `~/.kube/config`, where neither `address` nor a pod says where to ask.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; else its current one.
+    pub context: Option<String>,
     /// Connections; `http.ca-file` is the pod's unless set. A client certificate takes the token's place.
     pub http: HttpSettings,
 }
@@ -45,7 +53,8 @@ pub struct Kubernetes {
     http: Client,
     address: String,
     namespace: Option<String>,
-    token_file: Option<PathBuf>,
+    who: Who,
+    bearers: Bearers,
 }
 
 #[derive(Deserialize)]
@@ -78,11 +87,18 @@ impl Kubernetes {
             if host.contains(':') { format!("https://[{host}]:{port}") } else { format!("https://{host}:{port}") }
         });
         let own = |name: &str| Some(PathBuf::from(ACCOUNT).join(name)).filter(|file| file.exists());
+        let is_named = settings.kubeconfig.is_some() || settings.context.is_some();
+        if is_named || (settings.address.is_none() && in_cluster.is_none()) {
+            let files = config::files(settings.kubeconfig.as_deref(), variables);
+            if is_named || !files.is_empty() {
+                return Self::of_config(settings, &files, variables);
+            }
+        }
         settings.http.ca_file = settings.http.ca_file.or_else(|| own("ca.crt"));
         let address = settings.address.or(in_cluster).ok_or_else(|| {
             Fault::configuration(
-                "there is no API server, and this is no pod",
-                "set `address`, `token-file` and `http.ca-file`",
+                "there is no API server: neither a kubeconfig, nor is this a pod",
+                "set `kubeconfig`, or `address`, `token-file` and `http.ca-file`",
             )
         })?;
         let has_certificate = settings.http.client_certificate.is_some();
@@ -90,8 +106,27 @@ impl Kubernetes {
             settings.token_file.or_else(|| Some(PathBuf::from(ACCOUNT).join("token")).filter(|_| !has_certificate));
         let namespace =
             settings.namespace.or_else(|| own("namespace").and_then(|file| Some(read_token(&file).ok()?.to_string())));
-        let http = Client::new(settings.http, Plaintext::Loopback, variables)?;
-        Ok(Self { http, address: address.trim_end_matches('/').to_owned(), namespace, token_file })
+        let who = token_file.map_or(Who::Certificate, Who::File);
+        Self::with(&address, namespace, who, settings.http, variables)
+    }
+
+    fn of_config(mut settings: KubernetesSettings, files: &[PathBuf], variables: &Variables) -> Result<Self, Fault> {
+        let chosen = config::choose(files, settings.context.as_deref(), &mut settings.http)?;
+        let address = settings.address.unwrap_or(chosen.address);
+        let who = settings.token_file.map_or(chosen.who, Who::File);
+        Self::with(&address, settings.namespace.or(chosen.namespace), who, settings.http, variables)
+    }
+
+    fn with(
+        address: &str,
+        namespace: Option<String>,
+        who: Who,
+        http: HttpSettings,
+        variables: &Variables,
+    ) -> Result<Self, Fault> {
+        let http = Client::new(http, Plaintext::Loopback, variables)?;
+        let address = address.trim_end_matches('/').to_owned();
+        Ok(Self { http, address, namespace, who, bearers: Bearers::default() })
     }
 
     /// `namespace/name`, or `name` alone.
@@ -114,11 +149,13 @@ impl Kubernetes {
     }
 
     fn ask(&self, request: Request) -> Result<Answer, Fault> {
-        let request = match &self.token_file {
-            Some(file) => request.secret_header("authorization", "Bearer ", &read_token(file)?),
-            None => request,
-        };
-        self.http.send(&request)
+        let send = |token: &str| self.http.send(&request.clone().secret_header("authorization", "Bearer ", token));
+        match &self.who {
+            Who::File(file) => send(&read_token(file)?),
+            Who::Token(token) => send(token),
+            Who::Exec(exec) => self.bearers.ask(|| exec.token(), send),
+            Who::Certificate => self.http.send(&request),
+        }
     }
 
     fn url(&self, namespace: &str, rest: &str) -> String {
