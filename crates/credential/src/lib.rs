@@ -38,6 +38,7 @@ mod resolve;
 mod secret;
 mod setup;
 mod terminal;
+mod wiping;
 
 pub use context::{
     Clock, Context, NoPrompt, ProcessVariables, Prompt, Randomness, SystemClock, SystemRandomness, Variables,
@@ -52,3 +53,4 @@ pub use resolve::{
 pub use secret::SecretValue;
 pub use setup::{Bootstrap, ConfigError, Setup};
 pub use terminal::TerminalPrompt;
+pub use wiping::WipingAllocator;
