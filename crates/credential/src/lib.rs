@@ -27,6 +27,10 @@
 
 pub mod backend;
 mod context;
+#[cfg(target_os = "linux")]
+pub mod inject;
+#[cfg(not(target_os = "linux"))]
+#[path = "inject/elsewhere.rs"]
 pub mod inject;
 pub mod mask;
 mod plan;
