@@ -7,6 +7,7 @@ mod hook;
 mod rules;
 mod run;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -49,6 +50,36 @@ pub struct Arguments {
     /// Colour: only on a terminal, always, or never.
     #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN", alias = "colour")]
     pub color: ColourChoice,
+}
+
+/// The same with nothing but `run`: describing all the other commands takes longer than all else that parsing does.
+#[derive(Debug, Parser)]
+#[command(name = "custody", version, propagate_version = true, max_term_width = 100)]
+struct RunArguments {
+    #[command(subcommand)]
+    command: RunCommand,
+    #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN", alias = "colour")]
+    color: ColourChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunCommand {
+    Run(Box<Run>),
+}
+
+impl Arguments {
+    /// What the process was started with. Ends the process with help or an error, as clap does.
+    pub fn of_process() -> Arguments {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        if words.get(1).is_some_and(|word| word == "run")
+            // Help and errors are the whole definition's business.
+            && let Ok(parsed) = RunArguments::try_parse_from(&words)
+        {
+            let RunCommand::Run(run) = parsed.command;
+            return Arguments { command: Command::Run(run), color: parsed.color };
+        }
+        Arguments::parse_from(words)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -396,10 +427,41 @@ fn parse_severity(name: &str) -> Result<Severity, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Arguments, RunArguments};
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Arguments::command().debug_assert();
+        Arguments::command().debug_assert();
+        RunArguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_definition_of_run_reads_what_the_whole_one_reads() {
+        let lines = [
+            "run true",
+            "run -- true",
+            "run --color never --env local -e",
+            "run -e local --color=always -- sh -c x --color",
+            "run --colour never --no-mask true --no-mask",
+            "run --inject A=cred://a/b/c --inject B=x --replace -- a",
+            "run --replace --file A=b c",
+            "run",
+            "run --help",
+            "run --version",
+            "run --env nowhere true",
+            "run --on-rotate signal:HUP --watch-interval 3s --stop-timeout 1m true",
+        ];
+        for line in lines {
+            let words = ["custody"].into_iter().chain(line.split(' '));
+            let whole = Arguments::try_parse_from(words.clone());
+            let short = RunArguments::try_parse_from(words);
+            assert_eq!(whole.is_ok(), short.is_ok(), "{line}");
+            if let (Ok(whole), Ok(short)) = (whole, short) {
+                assert_eq!(format!("{:?}", whole.command), format!("{:?}", short.command), "{line}");
+                assert_eq!(whole.color, short.color, "{line}");
+            }
+        }
     }
 }

@@ -78,6 +78,14 @@ impl InForce {
         }
     }
 
+    /// What to say where nothing names the environment.
+    pub fn assumed(source: EnvironmentSource) -> Option<Diagnostic> {
+        let diagnostic = Diagnostic::note("environment", "prod is assumed, with the strictest rules");
+        let why = "neither --env nor custody.toml nor NODE_ENV names the environment";
+        let fix = "on a developer's machine: --env local, or default-environment = \"local\" in custody.toml";
+        (source == EnvironmentSource::Strictest).then(|| diagnostic.why(why).fix(fix))
+    }
+
     /// The built-in rules and the repository's own, without those that the contract disables.
     pub fn engine(&self, root: &Path, base: Option<&BaseTree>) -> Result<Engine, Failure> {
         let rules = RuleSet::builtin();

@@ -1,5 +1,11 @@
 //! `custody`: holds a repository to its contract about secrets.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "the program runs on Linux only, since `custody run` needs memfd_create, signalfd and prctl; its libraries build on \
+     other systems too"
+);
+
 mod arguments;
 mod audit_log;
 mod cache;
@@ -16,7 +22,9 @@ mod scope;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+/// Commands that resolve start it, so that nothing of a secret stays in memory that was freed.
+#[global_allocator]
+static ALLOCATOR: custody_credential::WipingAllocator = custody_credential::WipingAllocator::new();
 
 fn main() -> ExitCode {
     // A panic must not show what was being looked at: its message may quote input.
@@ -24,7 +32,7 @@ fn main() -> ExitCode {
         let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
         eprintln!("custody: internal error{place}. This is a fault of custody; please report it with this line.");
     }));
-    let arguments = arguments::Arguments::parse();
+    let arguments = arguments::Arguments::of_process();
     match std::panic::catch_unwind(|| commands::run(arguments)) {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => {

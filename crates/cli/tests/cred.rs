@@ -185,6 +185,21 @@ fn import_moves_secrets_and_keeps_everything_else() {
 }
 
 #[test]
+fn what_an_import_says_to_add_makes_the_secrets_reach_a_command() {
+    let (repository, mut fake) = (Repository::new(), Fake::new(74));
+    let stripe = fake.stripe_key();
+    repository.write(".env", format!("STRIPE_API_KEY={stripe}\n"));
+    let said = cred(&repository, &["import", ".env", "--env", "local"], b"").expect_status(0).stdout.clone();
+    let (_, after) = said.split_once("Add to custody.toml:\n").expect("says what to add");
+    let add: Vec<&str> = after.lines().take_while(|line| !line.starts_with("  - ")).map(str::trim).collect();
+    assert!(add.contains(&"from = { local = \"cred://stripe/local/api-key\" }"), "{said}");
+    repository.write("custody.toml", format!("contract = \"custody\"\n{}", add.join("\n")));
+    let script = format!("test \"$STRIPE_API_KEY\" = {stripe}");
+    let arguments = ["run", "--env", "local", "--", "sh", "-c", &script];
+    custody(Path::new(env!("CARGO_BIN_EXE_custody")), repository.root(), &arguments, &[], b"").expect_status(0);
+}
+
+#[test]
 fn an_import_that_cannot_be_finished_leaves_the_file_alone() {
     let (repository, mut fake) = (repository(), Fake::new(74));
     let content = format!("STRIPE_API_KEY={}\n", fake.stripe_key());

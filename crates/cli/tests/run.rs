@@ -5,7 +5,7 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use common::run_with;
 use custody_testkit::{Repository, Run};
@@ -214,12 +214,62 @@ fn variables_are_kept_from_the_command_on_request() {
 }
 
 #[test]
+fn a_part_of_a_value_in_the_output_opens_an_incident_in_prod_too() {
+    let repository = repository();
+    let credential = "[[credential]]\nreference = \"cred://aws/local/readonly\"\nowner = \"finops\"\n\
+        contact = \"finops@example.com\"\nwindow = \"90d\"\nprocedure = \"docs/rotation.md\"\n";
+    let contract = CONTRACT.replace("from = \"cred://azure/local/key\"\n", "");
+    repository.write("custody.toml", format!("{contract}{credential}"));
+    let script = "printf %s $AWS_TOKEN | head -c 12";
+    let go = |environment| {
+        let arguments = ["run", "--env", environment, "--", "sh", "-c", script];
+        run_with(repository.root(), &arguments, &VARIABLES, b"").expect_status(0).stderr.clone()
+    };
+    let said = go("prod");
+    assert!(said.contains("a part of it") && said.contains("was opened"), "{said}");
+    assert!(go("local").contains("warning[ROT-2]"));
+}
+
+#[test]
+fn a_refusal_says_that_prod_was_assumed_where_nothing_names_the_environment() {
+    let repository = repository();
+    let go = |arguments: &[&str]| run_with(repository.root(), arguments, &VARIABLES, b"");
+    let ran = go(&["run", "--", "true"]);
+    assert!(ran.expect_status(4).stderr.contains("note[environment]: prod is assumed"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--env local"), "{}", ran.stderr);
+    assert!(!go(&["run", "--env", "prod", "--", "true"]).expect_status(4).stderr.contains("is assumed"));
+    assert!(go(&["cred", "list"]).stderr.contains("prod is assumed"));
+    repository.write("custody.toml", format!("default-environment = \"local\"\n{CONTRACT}"));
+    assert_eq!(go(&["run", "--", "true"]).expect_status(0).stderr, "");
+}
+
+#[test]
+fn a_rotated_credential_signals_the_command_after_its_file_was_replaced() {
+    let script = "trap 'echo now $(wc -c < $KEY_PATH); exit 6' USR1; echo got $(wc -c < $KEY_PATH); touch second; \
+        while :; do sleep 0.02; done";
+    let (output, length) = rotated("signal:USR1", script, "azure/local", "key", "azure");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(6), "{out}{err}");
+    assert_eq!(out, format!("got {length}\nnow {}\n", length + 7));
+}
+
+#[test]
 fn a_rotated_credential_restarts_the_command() {
+    let script = "echo got ${#AWS_TOKEN}; [ -e second ] && exit 6; touch second; exec sleep 1000";
+    let (output, length) = rotated("restart", script, "aws/local", "readonly", "aws");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(6), "{out}{err}");
+    assert_eq!(out, format!("got {length}\ngot {}\n", length + 7));
+    assert!(err.contains("note[rotation]: new values for AWS_TOKEN"), "{err}");
+}
+
+/// What a command says that ran while a credential was replaced by a longer one, and how long the old one was. The
+/// command makes the file `second` when it is ready for that.
+fn rotated(action: &str, script: &str, place: &str, file: &str, name: &str) -> (Output, usize) {
     let repository = repository();
     let binary = Path::new(env!("CARGO_BIN_EXE_custody"));
-    let script = "echo got ${#AWS_TOKEN}; [ -e second ] && exit 6; touch second; exec sleep 1000";
     let mut child = Command::new(binary)
-        .args(["run", "--env", "local", "--on-rotate", "restart", "--watch-interval", "20ms", "--", "sh", "-c", script])
+        .args(["run", "--env", "local", "--on-rotate", action, "--watch-interval", "20ms", "--", "sh", "-c", script])
         .current_dir(repository.root())
         .env("HOME", repository.root())
         .envs(VARIABLES)
@@ -233,12 +283,8 @@ fn a_rotated_credential_restarts_the_command() {
         assert!(std::time::Instant::now() < end && child.try_wait().expect("asked").is_none());
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    repository.write("secrets/aws/local/new", format!("{}-longer", token("aws")));
-    let place = repository.root().join("secrets/aws/local");
-    std::fs::rename(place.join("new"), place.join("readonly")).expect("rotated");
-    let output = child.wait_with_output().expect("ended");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(6), "{out}{err}");
-    assert_eq!(out, format!("got {}\ngot {}\n", token("aws").len(), token("aws").len() + 7));
-    assert!(err.contains("note[rotation]: new values for AWS_TOKEN"), "{err}");
+    repository.write(&format!("secrets/{place}/new"), format!("{}-longer", token(name)));
+    let place = repository.root().join("secrets").join(place);
+    std::fs::rename(place.join("new"), place.join(file)).expect("rotated");
+    (child.wait_with_output().expect("ended"), token(name).len())
 }

@@ -28,6 +28,10 @@
 mod audit_keys;
 pub mod backend;
 mod context;
+#[cfg(target_os = "linux")]
+pub mod inject;
+#[cfg(not(target_os = "linux"))]
+#[path = "inject/elsewhere.rs"]
 pub mod inject;
 pub mod mask;
 mod plan;
@@ -39,6 +43,7 @@ mod resolve;
 mod secret;
 mod setup;
 mod terminal;
+mod wiping;
 
 pub use audit_keys::StoreKeys;
 pub use context::{
@@ -54,3 +59,4 @@ pub use resolve::{
 pub use secret::SecretValue;
 pub use setup::{Bootstrap, ConfigError, Setup};
 pub use terminal::TerminalPrompt;
+pub use wiping::WipingAllocator;

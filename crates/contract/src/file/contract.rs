@@ -118,7 +118,6 @@ impl Contract {
         let Some(base) = whole_profile(&profile_name) else {
             return Err(vec![unknown_profile(&profile_name).at(locate(text, name, &["contract"]))]);
         };
-        let base = base.map_err(|d| vec![*d])?;
         let mut merge = Merge { text, name, today, waivers: &file.waivers, problems: Vec::new(), notes: Vec::new() };
         merge.check_waivers(&base);
         merge.check_credentials(&file.credentials);

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::OnceLock;
 
-use globset::GlobBuilder;
+use globset::{Glob, GlobBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -11,47 +12,52 @@ use serde::{Deserialize, Deserializer, Serialize};
 ///
 /// `*` and `?` stay within a part, `**` crosses parts, `{a,b}` and `[a-z]` as usual. A pattern without a wildcard
 /// names a file, or a directory with everything below it.
+///
+/// They are checked at once and compiled when something is first matched: compiling is most of what loading a contract
+/// would cost, and `custody run` matches no path at all.
 #[derive(Clone, Default, Serialize)]
 #[serde(transparent)]
 pub struct GlobSet {
     patterns: Vec<String>,
     #[serde(skip)]
-    compiled: globset::GlobSet,
+    compiled: OnceLock<globset::GlobSet>,
 }
 
+/// Patterns up to this size in bytes, and with so many alternatives, always compile together: without Unicode classes and
+/// repetitions a byte takes some hundred bytes at most, and the limits are 10 MiB and 250 levels.
+const SURE: (usize, usize) = (4096, 64);
+
 impl GlobSet {
-    /// Compiles patterns.
+    /// Takes patterns.
     ///
     /// # Errors
     ///
     /// [`InvalidGlob`] names the first pattern that is not one.
     pub fn new(patterns: impl IntoIterator<Item = String>) -> Result<Self, InvalidGlob> {
         let patterns: Vec<String> = patterns.into_iter().collect();
-        let mut builder = globset::GlobSetBuilder::new();
         for pattern in &patterns {
-            let invalid = |why: String| InvalidGlob { pattern: pattern.clone(), why };
-            let trimmed = pattern.strip_prefix("./").unwrap_or(pattern).trim_end_matches('/');
+            let trimmed = trimmed(pattern);
             if trimmed.is_empty() || trimmed.starts_with('/') || trimmed.split('/').any(|part| part == "..") {
-                return Err(invalid("it must be a path below the repository's root".into()));
+                return Err(invalid(pattern, "it must be a path below the repository's root"));
             }
-            let mut add = |glob: &str| -> Result<(), InvalidGlob> {
-                let glob = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
-                builder.add(glob.map_err(|error| invalid(error.kind().to_string()))?);
-                Ok(())
-            };
-            add(trimmed)?;
-            if !trimmed.ends_with("**") {
-                add(&format!("{trimmed}/**"))?;
+            // Without these there is nothing that could be wrong.
+            if trimmed.contains(['[', ']', '{', '}', '\\']) {
+                glob(trimmed).map_err(|error| invalid(pattern, error.kind().to_string()))?;
             }
         }
-        let compiled =
-            builder.build().map_err(|e| InvalidGlob { pattern: together(&patterns), why: e.kind().to_string() })?;
+        let count = |of: fn(&String) -> usize| patterns.iter().map(of).sum::<usize>();
+        let sizes = (count(String::len), count(|p| p.matches('{').count()));
+        let compiled = OnceLock::new();
+        if sizes.0 > SURE.0 || sizes.1 > SURE.1 {
+            let _ = compiled.set(compile(&patterns)?);
+        }
         Ok(GlobSet { patterns, compiled })
     }
 
     /// Whether `path` (relative, `/`-separated) matches one of the patterns or stands below a match.
     pub fn is_match(&self, path: &str) -> bool {
-        !self.patterns.is_empty() && self.compiled.is_match(path)
+        let compiled = || compile(&self.patterns).expect("patterns that were checked, far from the limits");
+        !self.patterns.is_empty() && self.compiled.get_or_init(compiled).is_match(path)
     }
 
     /// The patterns as written.
@@ -70,7 +76,6 @@ impl GlobSet {
     ///
     /// As [`GlobSet::new`]; does not happen for patterns that each compiled, short of the size limit.
     pub fn union(&self, other: &GlobSet) -> Result<GlobSet, InvalidGlob> {
-        // Compiling is most of what loading a contract costs.
         if other.is_empty() || self.is_empty() {
             return Ok(if self.is_empty() { other.clone() } else { self.clone() });
         }
@@ -78,6 +83,34 @@ impl GlobSet {
         all.extend(other.patterns.iter().filter(|p| !self.patterns.contains(p)).cloned());
         GlobSet::new(all)
     }
+}
+
+fn trimmed(pattern: &str) -> &str {
+    pattern.strip_prefix("./").unwrap_or(pattern).trim_end_matches('/')
+}
+
+fn glob(pattern: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build()
+}
+
+fn compile(patterns: &[String]) -> Result<globset::GlobSet, InvalidGlob> {
+    let mut builder = globset::GlobSetBuilder::new();
+    for pattern in patterns {
+        let mut add = |text: &str| -> Result<(), InvalidGlob> {
+            builder.add(glob(text).map_err(|error| invalid(pattern, error.kind().to_string()))?);
+            Ok(())
+        };
+        let trimmed = trimmed(pattern);
+        add(trimmed)?;
+        if !trimmed.ends_with("**") {
+            add(&format!("{trimmed}/**"))?;
+        }
+    }
+    builder.build().map_err(|error| invalid(&together(patterns), error.kind().to_string()))
+}
+
+fn invalid(pattern: &str, why: impl Into<String>) -> InvalidGlob {
+    InvalidGlob { pattern: pattern.to_owned(), why: why.into() }
 }
 
 /// Patterns that fail only together, in so few words that a message can hold them.
@@ -127,5 +160,48 @@ impl JsonSchema for GlobSet {
             "items": { "type": "string", "minLength": 1 },
             "description": "Path patterns relative to the repository's root; * within a part, ** across parts. A pattern without a wildcard names a file or a directory with everything below it."
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_worst_patterns_of_the_size_that_is_compiled_late_do_compile() {
+        let fill = |part: &str| part.repeat(SURE.0 / part.len());
+        let deep = format!("{}a{}", "{".repeat(SURE.1), "}".repeat(SURE.1));
+        for pattern in [fill("?"), fill("*"), fill("[!a]"), fill("[a-z]"), fill("**/"), fill("a/*/"), deep] {
+            let set = GlobSet::new([pattern.clone()]).expect("valid");
+            assert!(set.compiled.get().is_none());
+            set.is_match("a/b");
+        }
+        let many = GlobSet::new((0..SURE.0 / 2).map(|_| "?*".to_owned())).expect("valid");
+        assert!(many.is_match("ab"));
+    }
+
+    #[test]
+    fn more_than_that_is_compiled_at_once_and_refused_where_it_fails() {
+        let deep = format!("{}a{}", "{".repeat(300), "}".repeat(300));
+        assert!(GlobSet::new([deep]).is_err());
+        assert!(GlobSet::new(["a".repeat(SURE.0 + 1)]).expect("valid").compiled.get().is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_can_be_matched(patterns in prop::collection::vec(r"[a*?/\\\[\]{},!.-]{0,12}", 0..6)) {
+            if let Ok(set) = GlobSet::new(patterns.clone()) {
+                set.is_match("a/b.c");
+                prop_assert!(compile(&patterns).is_ok());
+            } else {
+                let is_wrong = |pattern: &String| {
+                    let p = trimmed(pattern);
+                    p.is_empty() || p.starts_with('/') || p.split('/').any(|part| part == "..") || glob(p).is_err()
+                };
+                prop_assert!(patterns.iter().any(is_wrong));
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! The built-in profiles: contract files that stand on each other, the most general first.
 
+use crate::Environment;
 use crate::file::items::EnvironmentTable;
 use crate::file::{
     Adapter, BillingSection, ClauseItem, ContractFile, GlobSet, IncidentSection, KeyItem, ReleaseSection, ScanSection,
     SurfaceSection,
 };
-use crate::{Diagnostic, Environment};
 
 /// The built-in profiles: name and text. `custody` has every clause and nothing of one product; `ficecal` adds FiceCal's
 /// keys, billing tools and validators.
@@ -14,23 +14,27 @@ pub const PROFILES: [(&str, &str); 2] = [
     ("ficecal", include_str!("../../../../contracts/ficecal.toml")),
 ];
 
+/// The same as JSON, made by the build script: what is read at run time.
+const AS_JSON: [(&str, &str); 2] = [
+    ("custody", include_str!(concat!(env!("OUT_DIR"), "/custody.json"))),
+    ("ficecal", include_str!(concat!(env!("OUT_DIR"), "/ficecal.json"))),
+];
+
 /// The text of a built-in profile.
 pub fn profile(name: &str) -> Option<&'static str> {
     PROFILES.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
 }
 
-/// A built-in profile over the one that it names as its own `contract`.
-///
-/// # Errors
-///
-/// As [`ContractFile::parse`]: only for a built-in file that is broken, which its test would have shown.
-pub(super) fn whole_profile(name: &str) -> Option<Result<ContractFile, Box<Diagnostic>>> {
-    let own = match ContractFile::parse(profile(name)?, name) {
-        Ok(own) => own,
-        Err(problem) => return Some(Err(problem)),
-    };
-    let Some(parent) = own.contract.clone().filter(|parent| parent != name) else { return Some(Ok(own)) };
-    Some(whole_profile(&parent)?.map(|parent| over(own, parent)))
+/// A built-in profile over the one that it names as its own `contract`; `None` if there is none of that name.
+pub(super) fn whole_profile(name: &str) -> Option<ContractFile> {
+    let own = built_in(name)?;
+    let Some(parent) = own.contract.clone().filter(|parent| parent != name) else { return Some(own) };
+    Some(over(own, whole_profile(&parent)?))
+}
+
+fn built_in(name: &str) -> Option<ContractFile> {
+    let (_, json) = AS_JSON.iter().find(|(known, _)| *known == name)?;
+    Some(serde_json::from_str(json).expect("a built-in profile is valid, see its test"))
 }
 
 /// A profile's own items over its parent's: lists add up, an item of the same name or id replaces the parent's.
@@ -102,6 +106,14 @@ mod tests {
 
     fn loaded(name: &str) -> Contract {
         Contract::load(&format!("contract = \"{name}\""), "custody.toml", Date::ZERO).expect("a valid profile")
+    }
+
+    #[test]
+    fn what_the_build_made_of_a_profile_is_what_its_text_says() {
+        for (name, text) in PROFILES {
+            let parsed = ContractFile::parse(text, name).expect("a valid profile");
+            assert_eq!(built_in(name).expect("there"), parsed, "{name}");
+        }
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! Replacing this process, and starting a child: `fork` and `execve` without the copies that the standard library makes.
+//! Replacing this process, and starting a child: `clone` and `execve` without the copies that the standard library makes.
 #![expect(unsafe_code, reason = "fork, execve and signals; the argument stands at each block")]
 
 use std::ffi::{CStr, c_int};
-use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::libc;
+use nix::sched::{CloneFlags, clone};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, setsid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, setsid};
 
 use super::image::{Image, SHELL};
 use super::{InjectError, Protection};
@@ -40,36 +40,42 @@ pub fn replace(start: &Start<'_>) -> Errno {
 }
 
 /// Starts a child and waits until it executes its program.
+///
+/// As vfork(2) does: the child borrows this process's memory until then, so that none is copied. It has a stack of its own.
 pub fn spawn(start: &Start<'_>) -> Result<Pid, SpawnError> {
-    let (failed, report) = pipe2(OFlag::O_CLOEXEC).map_err(SpawnError::Fork)?;
     let parent = getpid();
     let mut script_argv = start.image.script_argv.clone();
-    // Safety: between fork and exec the child makes system calls only; it allocates nothing and takes no lock, so that
-    // other threads of this process do not matter.
-    match unsafe { fork() }.map_err(SpawnError::Fork)? {
-        ForkResult::Child => {
-            let _ = set_pdeathsig(Signal::SIGTERM);
-            let errno = if getppid() != parent {
-                // The parent died before it could be watched.
-                Errno::ECANCELED
-            } else {
-                prepare(start);
-                execute(start.image, &mut script_argv)
-            };
-            let _ = nix::unistd::write(&report, &(errno as c_int).to_ne_bytes());
-            // Safety: ends the child at once, without running anything of the parent's.
-            unsafe { libc::_exit(127) }
-        }
-        ForkResult::Parent { child } => {
-            drop(report);
-            let mut errno = [0; 4];
-            match std::fs::File::from(failed).read_exact(&mut errno) {
-                Ok(()) => {
-                    let _ = nix::sys::wait::waitpid(child, None);
-                    Err(SpawnError::Execute(Errno::from_raw(c_int::from_ne_bytes(errno))))
-                }
-                Err(_) => Ok(child),
-            }
+    let mut stack = vec![0; 32 << 10];
+    let failed = AtomicI32::new(0);
+    let mut own = SigSet::empty();
+    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut own)).map_err(SpawnError::Fork)?;
+    let child = || {
+        default_handlers();
+        let _ = set_pdeathsig(Signal::SIGTERM);
+        let errno = if getppid() != parent {
+            // The parent died before it could be watched.
+            Errno::ECANCELED
+        } else {
+            prepare(start);
+            execute(start.image, &mut script_argv)
+        };
+        failed.store(errno as c_int, Ordering::Relaxed);
+        // Safety: ends the child at once, without running anything of the parent's.
+        unsafe { libc::_exit(127) }
+    };
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+    // Safety: the child makes system calls only; it allocates nothing and takes no lock, so that other threads of this
+    // process do not matter. This thread stands still until the child has another image or has ended, so that what the
+    // child borrows is there as long as it needs it, and nobody else writes to it. No handler runs in the child: all
+    // signals are blocked until it has none. The stack is ten times what its calls take.
+    let child = unsafe { clone(Box::new(child), &mut stack, flags, Some(libc::SIGCHLD)) };
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&own), None);
+    let child = child.map_err(SpawnError::Fork)?;
+    match failed.load(Ordering::Relaxed) {
+        0 => Ok(child),
+        errno => {
+            let _ = nix::sys::wait::waitpid(child, None);
+            Err(SpawnError::Execute(Errno::from_raw(errno)))
         }
     }
 }
@@ -105,6 +111,24 @@ fn prepare(start: &Start<'_>) {
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     start.protection.restore_core_limit();
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&start.blocked), None);
+}
+
+/// Takes away all handlers, as executing a program does: none may run on memory that is another process's too. System
+/// calls only.
+fn default_handlers() {
+    for number in 1..=libc::SIGRTMAX() {
+        // Safety: an action of zeros is a valid one; the kernel fills it, and it is given back with the default handler,
+        // which runs no code of ours. Signals that do not exist are refused.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(number, std::ptr::null(), &mut action) == 0
+                && ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction)
+            {
+                action.sa_sigaction = libc::SIG_DFL;
+                libc::sigaction(number, &action, std::ptr::null_mut());
+            }
+        }
+    }
 }
 
 /// Tries each candidate as execvp(3) does. System calls only.

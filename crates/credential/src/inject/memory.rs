@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mlock, mmap_anonymous, munmap};
 use zeroize::Zeroize as _;
 
 /// A fixed number of bytes in pages of their own.
@@ -43,7 +43,8 @@ impl LockedBytes {
         };
         // Safety: the range is exactly the mapping made above; neither call changes what it holds.
         unsafe {
-            let _ = madvise(start, mapped.get(), MmapAdvise::MADV_DONTDUMP);
+            #[cfg(target_os = "linux")]
+            let _ = nix::sys::mman::madvise(start, mapped.get(), nix::sys::mman::MmapAdvise::MADV_DONTDUMP);
             let _ = mlock(start, mapped.get());
         }
         LockedBytes { place: Place::Pages(start.cast(), length, mapped) }
@@ -94,6 +95,7 @@ impl fmt::Debug for LockedBytes {
 
 /// Overwrites the part of the stack that functions called before have left behind: hashing, for one, copies its input
 /// into blocks there.
+#[cfg(target_os = "linux")]
 #[inline(never)]
 pub fn scrub_stack() {
     let mut left_behind = [0u8; 64 * 1024];

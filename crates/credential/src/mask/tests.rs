@@ -155,6 +155,58 @@ proptest! {
     }
 
     #[test]
+    fn values_between_other_output_on_two_streams_go_and_the_rest_stays_as_it_is(
+        values in proptest::collection::vec(value(), 1..4),
+        pieces in proptest::collection::vec(("[0-9 .,;|]{0,20}", any::<(u16, u16, bool)>()), 1..8),
+        cuts in proptest::collection::vec((1usize..40, any::<bool>(), any::<bool>()), 1..20),
+    ) {
+        let masker = masker(&values.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        // For each stream: what it is fed, and what stands between its values.
+        let mut written = [Vec::new(), Vec::new()];
+        let mut kept = [vec![Vec::new()], vec![Vec::new()]];
+        for (noise, (which, form, second)) in &pieces {
+            let mut forms = encodings(&values[usize::from(*which) % values.len()]);
+            let encoded = forms.swap_remove(usize::from(*form) % forms.len()).1;
+            let (before, after) = (format!("\n({noise}<"), format!(">{noise})\n"));
+            let stream = usize::from(*second);
+            written[stream].extend([before.as_bytes(), &encoded, after.as_bytes()].concat());
+            kept[stream].last_mut().expect("one").extend(before.bytes());
+            kept[stream].push(after.into_bytes());
+        }
+        let (mut streams, mut out) = ([masker.stream(), masker.stream()], [Vec::new(), Vec::new()]);
+        let mut at = [0, 0];
+        // The streams take turns as they come, and pause as they come.
+        for &(cut, second, pause) in cuts.iter().cycle().take(100_000) {
+            let turn = usize::from(second);
+            let turn = if at[turn] < written[turn].len() { turn } else { 1 - turn };
+            let end = written[turn].len().min(at[turn] + cut);
+            streams[turn].push(&written[turn][at[turn]..end], &mut out[turn]);
+            at[turn] = end;
+            if pause {
+                streams[turn].release(&mut out[turn]);
+            }
+            if at[0] == written[0].len() && at[1] == written[1].len() {
+                break;
+            }
+        }
+        for turn in 0..2 {
+            streams[turn].finish(&mut out[turn]);
+            for value in &values {
+                assert_no_window(value, &out[turn], "between other output");
+            }
+            let mut rest = out[turn].as_slice();
+            for (index, part) in kept[turn].iter().enumerate() {
+                let found = memchr::memmem::find(rest, part);
+                prop_assert!(found.is_some(), "{:?} is missing in {:?}", String::from_utf8_lossy(part), String::from_utf8_lossy(&out[turn]));
+                let start = found.unwrap_or(0);
+                prop_assert!((index > 0) == contains(&rest[..start], MARK.as_bytes()), "{:?}", String::from_utf8_lossy(&out[turn]));
+                rest = &rest[start + part.len()..];
+            }
+            prop_assert!(rest.is_empty());
+        }
+    }
+
+    #[test]
     fn pieces_come_out_as_the_whole(
         values in proptest::collection::vec("[ab\\\\n%+]{4,10}", 1..4),
         output in "[ab\\\\nrx%+ 0-9\n]{0,200}",

@@ -368,7 +368,10 @@ fn report_text(
     if !undeclared.is_empty() || !unregistered.is_empty() {
         text.push_str("  - Add to custody.toml:\n\n");
         for one in undeclared {
-            text.push_str(&format!("    [[key]]\n    name = \"{}\"\n    secret = true\n\n", one.key));
+            text.push_str(&format!(
+                "    [[key]]\n    name = \"{}\"\n    secret = true\n    from = {{ {} = \"{}\" }}\n\n",
+                one.key, session.environment, one.reference
+            ));
         }
         for one in unregistered {
             text.push_str(&format!(
@@ -377,6 +380,9 @@ fn report_text(
             ));
         }
     }
-    text.push_str(&format!("  - Run with them: custody run --env {} -- PROGRAM\n", session.environment));
+    text.push_str(&format!(
+        "  - Run with them: custody run --env {} -- PROGRAM\n    A program that is started without custody finds references in {shown}.\n",
+        session.environment
+    ));
     text
 }

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 
 pub fn run(command: &CredCommand) -> Result<ExitCode, Failure> {
     custody_credential::protect_process();
+    crate::ALLOCATOR.start();
     match command {
         CredCommand::Put(arguments) => put::run(arguments),
         CredCommand::Get(arguments) => get::run(arguments),

@@ -40,7 +40,9 @@ impl Session {
     pub fn open(place: &CredPlace) -> Result<Session, Failure> {
         let root = root_of(&place.repository)?;
         let mut in_force = InForce::load(&root, place.contract.as_deref(), None)?;
-        let (environment, _) = in_force.environment(place.env)?;
+        let (environment, source) = in_force.environment(place.env)?;
+        // Most who use these commands are at their own machine, and prod denies what local allows.
+        crate::output::print_diagnostics(&InForce::assumed(source).into_iter().collect::<Vec<_>>());
         let mut context = Context::process(&root);
         if let Some(backend) = &place.backend {
             // The one that is asked for, wherever the contract puts a credential.

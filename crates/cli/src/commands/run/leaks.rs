@@ -79,11 +79,10 @@ fn masked(secret: &Secret, places: &[&Leaked], environment: Environment) -> Diag
     }
 }
 
-/// The finding of one value. In `local` it is Medium, which opens no incident by itself: what a developer's own terminal
-/// would have shown has reached nobody.
+/// The finding of one value, or of a part of one: ROT-2 makes no difference. In `local` it is Medium, which opens no
+/// incident by itself: it was masked, and what a developer's own terminal would have shown has reached nobody.
 fn finding(secret: &Secret, places: &[&Leaked], arguments: &Run, environment: Environment) -> Finding {
-    let is_whole = places.iter().any(|l| l.leak.is_whole);
-    let severity = if environment.is_release() && is_whole { Severity::High } else { Severity::Medium };
+    let severity = if environment.is_release() { Severity::High } else { Severity::Medium };
     let program = arguments.command.first().map(|p| Path::new(p).file_name().unwrap_or_default().to_string_lossy());
     let program = program.map_or_else(String::new, |p| p.escape_debug().to_string());
     let occurrence = |l: &&Leaked| Occurrence {

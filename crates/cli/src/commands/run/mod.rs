@@ -49,13 +49,18 @@ const BACKEND_VARIABLES: [&str; 20] = [
 pub fn run(arguments: &Run) -> Result<ExitCode, Failure> {
     // Before anything is resolved.
     let protection = Protection::start();
+    crate::ALLOCATOR.start();
     let root = root_of(&arguments.repository)?;
     let in_force = InForce::load(&root, arguments.contract.contract.as_deref(), None)?;
-    let (environment, _) = in_force.environment(arguments.contract.env)?;
-    let mut material = Material::plan(arguments, &in_force.contract, environment, &root)?;
+    let (environment, source) = in_force.environment(arguments.contract.env)?;
+    let refused = |mut failure: Failure| {
+        failure.diagnostics.extend(InForce::assumed(source));
+        failure
+    };
+    let mut material = Material::plan(arguments, &in_force.contract, environment, &root).map_err(refused)?;
     let command = command(arguments);
     let recorder = Recorder::new(environment, &command.program, !material.is_empty())?;
-    let injections = material.resolve(&recorder)?;
+    let injections = material.resolve(&recorder).map_err(refused)?;
     let rotation = rotation(arguments, &in_force.contract)?;
     let mode = match (arguments.replace, in_force.contract.run.mode) {
         (true, _) => Mode::Replace,
