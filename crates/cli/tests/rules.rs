@@ -1,5 +1,6 @@
 //! `custody rules`: a rule is begun, checked, tested and explained; other scanners' configuration is imported.
 
+#[allow(dead_code, reason = "each test file uses a part of this module")]
 mod common;
 
 use common::run;
