@@ -1,10 +1,12 @@
 //! `custody rules`: a rule is begun, checked, tested and explained; other scanners' configuration is imported.
 
-#[allow(dead_code, reason = "each test file uses a part of this module")]
-mod common;
+use std::path::Path;
 
-use common::run;
-use custody_testkit::Repository;
+use custody_testkit::{Repository, Run, custody};
+
+fn run(directory: &Repository, arguments: &[&str]) -> Run {
+    custody(Path::new(env!("CARGO_BIN_EXE_custody")), directory.root(), arguments, &[], b"")
+}
 
 #[test]
 fn a_new_rule_file_passes_lint_and_its_own_cases() {
