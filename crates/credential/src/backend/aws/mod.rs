@@ -2,6 +2,7 @@
 
 mod client;
 mod credentials;
+mod identity;
 mod parameters;
 mod profile;
 mod secrets;
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::json;
 
+pub(crate) use identity::{Asked, Identity, texts};
 pub use parameters::AwsParameterStore;
 pub use secrets::AwsSecretsManager;
 pub use settings::{AssumeRole, AwsSettings};
