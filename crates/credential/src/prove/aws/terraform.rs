@@ -161,7 +161,7 @@ impl File {
             address(item).is_some_and(|a| a.strip_suffix(".arn").is_some_and(|a| self.policies.contains(a)))
         };
         let named: Vec<Node> = items.into_iter().filter(|item| !own(item)).map(|item| expression(item, 0)).collect();
-        (!named.is_empty()).then(|| Node { value: Value::Array(named), start: at })
+        (!named.is_empty()).then_some(Node { value: Value::Array(named), start: at })
     }
 
     fn document(&self, block: &Block) -> Node {

@@ -14,7 +14,8 @@ pub(super) fn github(token: &str, variables: &Variables) -> Result<Vec<Document>
         .secret_header("authorization", "Bearer ", token);
     let answer = send(&request, variables)?;
     // A token of an installation is no user; its answers have the header or not all the same.
-    if !answer.is_success() && !(answer.status == 403 && answer.header("x-oauth-scopes").is_some()) {
+    let is_answered = answer.is_success() || (answer.status == 403 && answer.header("x-oauth-scopes").is_some());
+    if !is_answered {
         return Err(answer.fault(None));
     }
     let scopes = answer.header("x-oauth-scopes").ok_or_else(|| {
