@@ -46,6 +46,10 @@ fn a_repository_that_keeps_the_contract_may_be_released() {
     ] {
         assert_eq!(verdict(&report, clause).0, "pass", "{clause}");
     }
+    let evidence = clause(&report, "CRED-3")["evidence"].to_string();
+    for words in ["judged again", "aws-actions", "sha256:", "4 credentials, 4 proven"] {
+        assert!(evidence.contains(words), "{words}: {evidence}");
+    }
 }
 
 #[test]
@@ -65,6 +69,77 @@ fn cred_2_an_auth_bearing_field_fails() {
 #[test]
 fn cred_3_an_auth_mode_that_may_write_fails() {
     fails("CRED-3", |r| edit(r, &pack("gcp", "request.valid.json"), "\"read-only\"", "\"write\""));
+}
+
+const AWS_PROOF: &str = ".custody/proofs/aws/123456789012/readonly.json";
+const AWS_REFERENCE: &str = "cred://aws/123456789012/readonly";
+
+#[test]
+fn cred_3_a_credential_without_a_proof_that_counts_fails() {
+    let missing = fails("CRED-3", |r| std::fs::remove_file(r.path(AWS_PROOF)).expect("removed"));
+    let said = missing.to_string();
+    for words in [
+        "there is no proof that it is read-only",
+        "or custody cred prove POLICY --for cred://aws/123456789012/readonly",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let why = |change: fn(&Repository)| fails("CRED-3", change).to_string();
+    assert!(why(|r| edit(r, "ops/policies/aws.json", "ce:Get*", "ce:*")).contains("aws.json has changed since"));
+    assert!(why(|r| edit(r, AWS_PROOF, "\"expires\": \"2", "\"expires\": \"1")).contains("ran out"));
+    let writes = why(|r| {
+        edit(r, "ops/policies/aws.json", "ce:Get*", "s3:Put*");
+        common::prove_by(r, "ops/policies/aws.json", AWS_REFERENCE);
+    });
+    assert!(writes.contains("it is not-read-only"), "{writes}");
+    let table = why(|r| edit(r, AWS_PROOF, "\"version\": \"", "\"version\": \"0"));
+    assert!(table.contains("another table"), "{table}");
+    // What it concludes is not believed where the document is at hand.
+    let forged = why(|r| {
+        let other = std::fs::read_to_string(r.path(AWS_PROOF)).expect("a proof");
+        edit(r, "ops/policies/aws.json", "ce:Get*", "s3:Put*");
+        common::prove_by(r, "ops/policies/aws.json", AWS_REFERENCE);
+        let digest = |text: &str| text.split("sha256\": \"").nth(1).expect("a digest")[..64].to_owned();
+        let written = std::fs::read_to_string(r.path(AWS_PROOF)).expect("a proof");
+        r.write(AWS_PROOF, other.replace(&digest(&other), &digest(&written)));
+    });
+    assert!(forged.contains("the documents that it names say something else"), "{forged}");
+}
+
+#[test]
+fn cred_3_a_waiver_may_name_the_credential_and_local_only_warns() {
+    let repository = clean();
+    std::fs::remove_file(repository.path(AWS_PROOF)).expect("removed");
+    let contract = std::fs::read_to_string(repository.path("custody.toml")).expect("there");
+    let waived = |reference: &str| {
+        repository.write("custody.toml", format!("{contract}[[waiver]]\nid = \"later\"\nclause = \"CRED-3\"\nreferences = [\"{reference}\"]\nowner = \"finops\"\nreason = \"the account moves\"\nexpires = 2999-01-01\n"));
+        run(&repository, &["check", "--no-incident", "--format", "json"])
+    };
+    let named = waived(AWS_REFERENCE);
+    named.expect_status(0);
+    let verdict = clause(&named.json(), "CRED-3");
+    assert_eq!(
+        (verdict["verdict"].as_str(), verdict["waivers"][0].as_str()),
+        (Some("warn"), Some("later")),
+        "{verdict:#}"
+    );
+    assert!(!named.stdout.contains("waiver-stale"), "{}", named.stdout);
+    let other = waived("cred://aws/elsewhere/readonly");
+    other.expect_status(1);
+    assert!(other.stdout.contains("waiver later matches nothing"), "{}", other.stdout);
+    repository.write("custody.toml", contract.replace("\"prod\"", "\"local\""));
+    let local = run(&repository, &["check", "--no-incident", "--env", "local", "--format", "json"]);
+    assert_eq!(common::verdict(&local.json(), "CRED-3").0, "warn");
+    // To ask for less is a loosening that the profile locks.
+    repository.write("custody.toml", format!("{contract}[proof]\nrequired-in = []\nmax-age = \"400d\"\n"));
+    let loosened = run(&repository, &["check", "--no-incident"]);
+    loosened.expect_status(2);
+    assert_eq!(loosened.stderr.matches("it belongs to CRED-3").count(), 2, "{}", loosened.stderr);
+}
+
+fn clause(report: &serde_json::Value, id: &str) -> serde_json::Value {
+    let clauses = report["clauses"].as_array().expect("clauses");
+    clauses.iter().find(|c| c["clause"] == id).expect("the clause is there").clone()
 }
 
 #[test]
@@ -214,7 +289,7 @@ fn rot_3_an_open_high_finding_fails_and_a_waiver_lifts_it_until_it_expires() {
             "{contract}[[waiver]]\nid = \"w\"\nfingerprint = \"{fingerprint}\"\nowner = \"finops\"\nreason = \"a test token\"\nexpires = {day}\n"
         )
     };
-    std::fs::remove_dir_all(repository.path(".custody")).expect("incidents");
+    std::fs::remove_dir_all(repository.path(".custody/incidents")).expect("incidents");
     repository.write("custody.toml", waiver("2999-01-01"));
     run(&repository, &["check"]).expect_status(0);
     repository.write("custody.toml", waiver("2020-01-01"));

@@ -129,6 +129,7 @@ fn a_printed_value_opens_an_incident_in_prod_unless_told_not_to() {
         contact = \"finops@example.com\"\nwindow = \"90d\"\nprocedure = \"docs/rotation.md\"\n";
     let contract = CONTRACT.replace("from = \"cred://azure/local/key\"\n", "");
     repository.write("custody.toml", format!("{contract}{credential}"));
+    common::prove(&repository, "aws", "cred://aws/local/readonly");
     let go = |options: &[&str]| {
         let arguments = [&["run", "--env", "prod"], options, &["--", "sh", "-c", "echo $AWS_TOKEN; exit 3"]].concat();
         run_with(repository.root(), &arguments, &VARIABLES, b"")
@@ -287,4 +288,68 @@ fn rotated(action: &str, script: &str, place: &str, file: &str, name: &str) -> (
     let place = repository.root().join("secrets").join(place);
     std::fs::rename(place.join("new"), place.join(file)).expect("rotated");
     (child.wait_with_output().expect("ended"), token(name).len())
+}
+
+/// The registry's entry of a credential.
+fn entry(reference: &str) -> String {
+    format!(
+        "[[credential]]\nreference = \"{reference}\"\nowner = \"finops\"\ncontact = \"finops@example.com\"\nwindow = \"90d\"\nprocedure = \"docs/rotation.md\"\n"
+    )
+}
+
+#[test]
+fn a_credential_that_claims_to_be_read_only_is_refused_in_prod_until_it_is_proven() {
+    let repository = repository();
+    let contract = CONTRACT.replace("from = \"cred://azure/local/key\"\n", "") + &entry("cred://aws/local/readonly");
+    repository.write("custody.toml", &contract);
+    let run = || {
+        let arguments = [
+            "run",
+            "--env",
+            "prod",
+            "--inject",
+            "AWS_TOKEN=cred://aws/local/readonly",
+            "--",
+            "sh",
+            "-c",
+            "echo ${#AWS_TOKEN}",
+        ];
+        run_with(repository.root(), &arguments, &[], b"")
+    };
+    let refused = run();
+    refused.expect_status(4);
+    for words in [
+        "error[CRED-3]: `cred://aws/local/readonly` is not proven read-only",
+        "there is no proof that it is read-only",
+        "custody cred prove cred://aws/local/readonly, or",
+    ] {
+        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    }
+    common::prove(&repository, "aws", "cred://aws/local/readonly");
+    let ran = run();
+    ran.expect_status(0);
+    assert_eq!(ran.stdout.trim(), token("aws").len().to_string());
+    repository.write("ops/policies/aws.json", "{}");
+    let changed = run();
+    changed.expect_status(4);
+    assert!(changed.stderr.contains("ops/policies/aws.json has changed since it was judged"), "{}", changed.stderr);
+    let waiver = "[[waiver]]\nid = \"moving\"\nclause = \"CRED-3\"\nreferences = [\"cred://aws/local/readonly\"]\nowner = \"o\"\nreason = \"r\"\nexpires = 2999-01-01\n";
+    repository.write("custody.toml", format!("{contract}{waiver}"));
+    let waived = run();
+    waived.expect_status(0);
+    assert!(waived.stderr.contains("is used by waiver moving"), "{}", waived.stderr);
+}
+
+#[test]
+fn what_a_billing_key_names_must_be_proven_whatever_it_claims() {
+    let repository = repository();
+    repository.write("secrets/aws/prod/ingest", token("aws"));
+    let contract = CONTRACT.replace("from = \"cred://azure/local/key\"\n", "") + &entry("cred://aws/prod/ingest");
+    repository.write("custody.toml", contract);
+    let variables = [("FICECAL_AWS_CREDENTIAL_REF", "cred://aws/prod/ingest")];
+    let run = |environment| run_with(repository.root(), &["run", "--env", environment, "--", "true"], &variables, b"");
+    let refused = run("prod");
+    refused.expect_status(4);
+    assert!(refused.stderr.contains("`cred://aws/prod/ingest` is not proven read-only"), "{}", refused.stderr);
+    run("local").expect_status(0);
 }

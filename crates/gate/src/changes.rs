@@ -98,6 +98,13 @@ fn contract(before: &Contract, after: &Contract, text: &str, file: &str, out: &m
             "where a credentialRef is required",
             &["billing", "credential-ref-required"],
         ),
+        (
+            before.proof_required != after.proof_required,
+            "where a credential needs a read-only proof",
+            &["proof", "required-in"],
+        ),
+        (before.proof_directory != after.proof_directory, "where read-only proofs lie", &["proof", "directory"]),
+        (before.proof_max_age != after.proof_max_age, "how old a read-only proof may be", &["proof", "max-age"]),
         (before.adapters != after.adapters, "the billing adapters", &["billing", "adapter"]),
         (
             (&before.billing_packs, &before.billing_requests, &before.billing_handoffs)

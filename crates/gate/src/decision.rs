@@ -152,6 +152,7 @@ mod tests {
             fingerprint: None,
             rule: None,
             paths: GlobSet::default(),
+            references: Vec::new(),
             owner: "ana".into(),
             reason: "migration".into(),
             expires: Day(jiff::civil::date(2027, 1, 1)),

@@ -13,7 +13,8 @@ use crate::allowances::{AllowancesOf, settle_allowances};
 use crate::base::Base;
 use crate::decision::{Judged, decide, judge};
 use crate::input::{GateError, GateInput};
-use crate::parts::{EnvPart, merge_findings};
+use crate::parts::{EnvPart, both, merge_findings};
+use crate::proof::{self, Proofs};
 use crate::search::{HistorySeen, search};
 use crate::surfaces::{Seen, bearing};
 use crate::{billing, changes, cred, env, rotation, validation, waivers};
@@ -60,8 +61,11 @@ pub(crate) fn evaluate_parts(
     gate_problems.extend(changes.broken);
     let seen = Seen { contract: input.contract, findings: &findings, coverage: &coverage, rules: input.engine.rules() };
     let rot3 = rotation::scans_block(input, &seen, gate_problems, &mut used);
+    let proofs = proof::evaluate(input, &env, &billing);
+    used.extend(proofs.waivers.iter().cloned());
     let clauses = Clauses {
         input,
+        proofs: &proofs,
         seen,
         env: &env,
         billing: &billing,
@@ -101,6 +105,7 @@ pub(crate) fn evaluate_parts(
 /// Everything that clauses are evaluated from.
 struct Clauses<'a> {
     input: &'a GateInput<'a>,
+    proofs: &'a Proofs,
     seen: Seen<'a>,
     env: &'a EnvPart,
     billing: &'a BillingOutcome,
@@ -112,13 +117,14 @@ struct Clauses<'a> {
 impl Clauses<'_> {
     fn judge(&self, clause: &Clause, used: &mut BTreeSet<String>) -> Judged {
         let id = clause.id.as_str();
-        let waivers: Vec<&Waiver> = self
-            .input
-            .contract
-            .valid_waivers(self.input.today)
-            .filter(|w| w.clause.as_ref() == Some(&clause.id))
-            .collect();
-        let judged = judge(clause, self.evaluation(id), &waivers, self.bearing(id));
+        let waivers: Vec<&Waiver> =
+            self.input.contract.valid_waivers(self.input.today).filter(|w| w.waives(clause.id.as_str())).collect();
+        let mut judged = judge(clause, self.evaluation(id), &waivers, self.bearing(id));
+        if id == "CRED-3" {
+            judged.verdict.waivers.extend(self.proofs.waivers.iter().cloned());
+            judged.verdict.waivers.sort();
+            judged.verdict.waivers.dedup();
+        }
         // A waiver that lets the contract weaken a locked item is used as well; the contract notes which.
         let by_waiver = format!("by waiver of {}", clause.id);
         if judged.waived || self.input.contract.notes.iter().any(|note| note.what.ends_with(&by_waiver)) {
@@ -132,7 +138,7 @@ impl Clauses<'_> {
         match id {
             "CRED-1" => cred::no_raw_secrets(billing, seen),
             "CRED-2" => billing.cred2.clone(),
-            "CRED-3" => billing.cred3.clone(),
+            "CRED-3" => both(billing.cred3.clone(), self.proofs.evaluation.clone()),
             "CRED-4" => cred::opaque_references(self.input, env, billing),
             "ENV-1" => env.env1.clone(),
             "ENV-2" => env.env2.clone(),

@@ -16,6 +16,7 @@ mod evaluate;
 mod explain;
 mod input;
 mod parts;
+mod proof;
 mod propose;
 mod references;
 mod rotation;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use custody_contract::CredentialRef;
+use custody_contract::{CredentialRef, Environment};
 use custody_credential::prove::{Exposure, Language};
 
 const AFTER_HELP: &str = "\
@@ -19,7 +19,7 @@ shown. See docs/read-only-proof.md.";
 #[command(after_help = AFTER_HELP)]
 pub struct CredProve {
     /// Policies, roles, grants or token scopes: files, directories, `-` for standard input; or one cred:// reference.
-    #[arg(required_unless_present_any = ["managed", "boundary", "session", "scp", "schema"], value_name = "FILE|REFERENCE")]
+    #[arg(required_unless_present_any = ["managed", "boundary", "session", "scp", "schema", "print_query"], value_name = "FILE|REFERENCE")]
     pub sources: Vec<String>,
     /// The policy language; recognised from the document where it can be: aws, azure, gcp, openbao, postgres, github,
     /// gitlab, openops.
@@ -37,7 +37,7 @@ pub struct CredProve {
     /// AWS: a service control policy.
     #[arg(long, value_name = "FILE")]
     pub scp: Vec<PathBuf>,
-    /// AWS: a managed policy by name or ARN, as it is bundled.
+    /// AWS: a managed policy by name or ARN, as it is bundled; Google Cloud: a predefined role (`roles/…`).
     #[arg(long, value_name = "NAME")]
     pub managed: Vec<String>,
     /// AWS: where billing exports lie; reading them is billing, not business data.
@@ -56,12 +56,21 @@ pub struct CredProve {
     /// Keep the proof as that of this reference, in the repository's directory of proofs.
     #[arg(long = "for", value_name = "REFERENCE", value_parser = reference)]
     pub reference: Option<CredentialRef>,
-    /// The directory of proofs.
-    #[arg(long, value_name = "DIR", default_value = custody_credential::prove::DEFAULT_DIRECTORY)]
-    pub proofs: PathBuf,
+    /// The directory of proofs, instead of the contract's.
+    #[arg(long, value_name = "DIR")]
+    pub proofs: Option<PathBuf>,
     /// How many days a proof counts.
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub valid_days: u16,
+    /// With one reference: look at its stored proof, and ask nobody.
+    #[arg(long)]
+    pub stored: bool,
+    /// With one reference: the environment that it is resolved in.
+    #[arg(long, short, value_name = "ENVIRONMENT", value_parser = super::parse_environment)]
+    pub env: Option<Environment>,
+    /// Print the query by which a PostgreSQL role reads what it is granted; its rows are what to give then.
+    #[arg(long, value_name = "postgres", value_parser = ["postgres", "postgresql"])]
+    pub print_query: Option<String>,
     /// Print the JSON Schema of proofs.
     #[arg(long, exclusive = true)]
     pub schema: bool,

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use custody_contract::{CredentialRef, Diagnostic};
 use custody_credential::prove::{
-    AwsOptions, Input, Proof, ProofState, ProveError, ProveOptions, Role, proof_path, proof_schema, prove, read_proof,
+    AwsOptions, Input, Language, Proof, ProofState, ProveError, ProveOptions, Role, how_to_prove, live, proof_path,
+    proof_schema, prove, read_proof, speaks,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use crate::arguments::{CredProve, ProveFormat};
+use crate::context::InForce;
 use crate::failure::Failure;
 use crate::files::read_stdin;
 use crate::{exit, output};
@@ -27,7 +29,15 @@ pub fn run(arguments: &CredProve) -> Result<ExitCode, Failure> {
     if let [source] = arguments.sources.as_slice()
         && source.to_ascii_lowercase().starts_with(CredentialRef::SCHEME)
     {
-        return stored(source, &arguments.proofs);
+        let reference = parsed(source)?;
+        return match arguments.stored || !speaks(&reference).is_some_and(live::is_live) {
+            true => stored(&reference, arguments),
+            false => ask(&reference, arguments),
+        };
+    }
+    if arguments.print_query.is_some() {
+        output::print(live::GRANTS_QUERY)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let documents = documents(arguments)?;
     let (grants, limits): (Vec<Document>, Vec<Document>) = documents.into_iter().partition(|d| d.role == Role::Grant);
@@ -52,13 +62,20 @@ pub fn run(arguments: &CredProve) -> Result<ExitCode, Failure> {
     show(&proofs, arguments)?;
     output::print_diagnostics(&problems);
     if let (Some(reference), Some(proof)) = (&arguments.reference, proofs.first()) {
-        keep(proof, &proof_path(&arguments.proofs, reference))?;
+        keep(proof, &proof_path(&place(arguments)?.0, reference))?;
     }
     Ok(ExitCode::from(match () {
         () if !problems.is_empty() => exit::USAGE,
         () if proofs.iter().all(|p| p.proven) => exit::OK,
         () => exit::BLOCKED,
     }))
+}
+
+fn parsed(text: &str) -> Result<CredentialRef, Failure> {
+    CredentialRef::parse(text).map_err(|error| {
+        let what = Diagnostic::error("CRED-4", "this is no credential reference").why(error.to_string());
+        Failure::usage(what.fix("write cred://provider/scope/access"))
+    })
 }
 
 struct Document {
@@ -106,7 +123,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    const ENDINGS: [&str; 7] = ["json", "hcl", "sql", "yaml", "yml", "txt", "policy"];
+    const ENDINGS: [&str; 10] = ["json", "hcl", "tf", "tofu", "template", "sql", "yaml", "yml", "txt", "policy"];
     let fail = |error: std::io::Error| Failure::unreadable(&path.display().to_string(), &error);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(fail)?.take(MAX_FILES) {
@@ -127,10 +144,36 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 fn judge(set: &[&Document], arguments: &CredProve) -> Result<Proof, ProveError> {
     let inputs: Vec<Input<'_>> = set.iter().map(|d| Input { name: &d.name, bytes: &d.bytes, role: d.role }).collect();
     let aws = AwsOptions { exports: arguments.export.clone(), managed: arguments.managed.clone() };
-    let verdict = prove(&inputs, &ProveOptions { language: arguments.language, aws })?;
+    let options = ProveOptions { language: arguments.language.or(of_reference(arguments)), aws };
+    let verdict = prove(&inputs, &options)?;
     let limit = arguments.limit.unwrap_or_else(|| verdict.language.usual_exposure());
     let validity = SignedDuration::from_hours(24 * i64::from(arguments.valid_days));
-    Ok(Proof::new(verdict, &inputs, arguments.reference.as_ref(), limit, Timestamp::now(), validity))
+    let proof = Proof::new(verdict, &inputs, arguments.reference.as_ref(), limit, Timestamp::now(), validity);
+    Ok(proof.with_options(&options.aws))
+}
+
+/// Proves a credential by what its provider says of it, asked with the credential itself.
+fn ask(reference: &CredentialRef, arguments: &CredProve) -> Result<ExitCode, Failure> {
+    let documents = super::cred::proof::ask(reference, arguments.env)?;
+    let inputs: Vec<Input<'_>> = documents.iter().map(live::Document::as_input).collect();
+    let aws = AwsOptions { exports: arguments.export.clone(), managed: Vec::new() };
+    let options = ProveOptions { language: speaks(reference), aws };
+    let verdict = prove(&inputs, &options).map_err(|problem| Failure::usage(Diagnostic::from(problem)))?;
+    let limit = arguments.limit.unwrap_or_else(|| verdict.language.usual_exposure());
+    let validity = SignedDuration::from_hours(24 * i64::from(arguments.valid_days));
+    let proof = Proof::new(verdict, &inputs, Some(reference), limit, Timestamp::now(), validity);
+    let proof = proof.with_options(&options.aws);
+    let path = proof_path(&place(arguments)?.0, reference);
+    keep(&proof, &path)?;
+    let code = if proof.proven { exit::OK } else { exit::BLOCKED };
+    show(&[proof], arguments)?;
+    output::print_diagnostics(&[Diagnostic::note("CRED-3", format!("the proof is kept in {}", path.display()))]);
+    Ok(ExitCode::from(code))
+}
+
+/// The language of the provider that `--for` names.
+fn of_reference(arguments: &CredProve) -> Option<Language> {
+    arguments.reference.as_ref().and_then(speaks)
 }
 
 fn show(proofs: &[Proof], arguments: &CredProve) -> Result<(), Failure> {
@@ -212,20 +255,33 @@ fn keep(proof: &Proof, path: &Path) -> Result<(), Failure> {
     output::write_file(path, (text + "\n").as_bytes())
 }
 
+/// The directory of proofs, and how old they may be.
+fn place(arguments: &CredProve) -> Result<(PathBuf, SignedDuration), Failure> {
+    let root = Path::new(".");
+    let contract = InForce::load(root, None, None)?.contract;
+    let directory = arguments.proofs.clone().unwrap_or_else(|| root.join(&contract.proof_directory));
+    Ok((directory, contract.proof_max_age.duration()))
+}
+
 /// What is known of a reference's proof.
-fn stored(text: &str, proofs: &Path) -> Result<ExitCode, Failure> {
-    let reference = CredentialRef::parse(text).map_err(|error| {
-        let what = Diagnostic::error("CRED-4", "this is no credential reference").why(error.to_string());
-        Failure::usage(what.fix("write cred://provider/scope/access"))
-    })?;
-    let (code, said) = match read_proof(proofs, &reference, Timestamp::now()) {
+fn stored(reference: &CredentialRef, arguments: &CredProve) -> Result<ExitCode, Failure> {
+    let (directory, max_age) = place(arguments)?;
+    let state = match read_proof(&directory, reference, max_age, Timestamp::now()) {
+        ProofState::Valid(proof) => match proof.recheck(&|name| std::fs::read(name).ok()) {
+            Ok(_) => ProofState::Valid(proof),
+            Err(why) => ProofState::Unusable(why),
+        },
+        other => other,
+    };
+    let how = how_to_prove(reference);
+    let (code, said) = match state {
         ProofState::Valid(proof) => {
             (exit::OK, format!("valid until {}.\n{}", proof.expires.strftime("%F"), table(&proof)))
         }
         ProofState::NotProven(proof) => (exit::BLOCKED, format!("says no.\n{}", table(&proof))),
-        ProofState::Expired(when) => (exit::BLOCKED, format!("ran out on {}.\n", when.strftime("%F"))),
-        ProofState::Missing => (exit::BLOCKED, format!("is missing: custody cred prove POLICY --for {reference}\n")),
-        ProofState::Unusable(why) => (exit::BLOCKED, format!("cannot be used: {why}.\n")),
+        ProofState::Expired(when) => (exit::BLOCKED, format!("ran out on {}: {how}\n", when.strftime("%F"))),
+        ProofState::Missing => (exit::BLOCKED, format!("is missing: {how}\n")),
+        ProofState::Unusable(why) => (exit::BLOCKED, format!("cannot be used, for {why}: {how}\n")),
     };
     output::print(&format!("The proof of {reference} {said}"))?;
     Ok(ExitCode::from(code))

@@ -53,8 +53,7 @@ fn run_check(arguments: &EnvCheckArguments, colour: ColourChoice) -> Result<Exit
     let mut judged = Vec::new();
     for (id, evaluation) in evaluations {
         let Some(clause) = contract.clause(id) else { continue };
-        let waivers: Vec<_> =
-            contract.valid_waivers(today()).filter(|w| w.clause.as_ref() == Some(&clause.id)).collect();
+        let waivers: Vec<_> = contract.valid_waivers(today()).filter(|w| w.waives(clause.id.as_str())).collect();
         report.diagnostics.extend(evaluation.problems.iter().cloned());
         for what in &evaluation.incomplete {
             let problem = Diagnostic::error(id, what.clone()).why("what was not read cannot be called clean");

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use custody_contract::CredentialRef;
+use custody_credential::prove::{DEFAULT_DIRECTORY, DEFAULT_VALIDITY, Input, Proof, ProveOptions, proof_path, speaks};
 use custody_testkit::{Repository, Run, custody};
 
 /// Runs the binary in a repository, with no variables set.
@@ -90,8 +92,40 @@ pub fn clean() -> Repository {
         repository.write(&pack(provider, "request.valid.json"), request);
         repository.write(&pack(provider, "response.expected.json"), response);
     }
+    for (provider, scope) in PACKS.map(|p| (p.0, p.2)) {
+        prove(&repository, provider, &format!("cred://{provider}/{scope}/readonly"));
+    }
     repository.commit("A repository that keeps the contract");
     repository
+}
+
+/// A policy that only reads, of each provider.
+const POLICIES: [(&str, &str); 4] = [
+    ("openops", r#"{"permissions": {"create": false, "read": [["table", 7]], "update": false, "delete": false}}"#),
+    ("aws", r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ce:Get*", "Resource": "*"}]}"#),
+    ("azure", r#"{"permissions": [{"actions": ["Microsoft.CostManagement/*/read"], "notActions": []}]}"#),
+    ("gcp", r#"{"includedPermissions": ["storage.objects.get", "storage.objects.list"]}"#),
+];
+
+/// Writes a policy that only reads, and the proof of a credential by it.
+pub fn prove(repository: &Repository, provider: &str, reference: &str) {
+    let policy = POLICIES.iter().find(|(known, _)| *known == provider).expect("a policy").1;
+    let path = format!("ops/policies/{provider}.json");
+    repository.write(&path, format!("{policy}\n"));
+    prove_by(repository, &path, reference);
+}
+
+/// Writes the proof of a credential by a file of the repository, whatever it says.
+pub fn prove_by(repository: &Repository, path: &str, reference: &str) {
+    let reference = CredentialRef::parse(reference).expect("a reference");
+    let policy = std::fs::read(repository.path(path)).expect("the policy is there");
+    let inputs = [Input::grant(path, &policy)];
+    let options = ProveOptions { language: speaks(&reference), ..ProveOptions::default() };
+    let verdict = custody_credential::prove::prove(&inputs, &options).expect("a policy");
+    let limit = verdict.language.usual_exposure();
+    let proof = Proof::new(verdict, &inputs, Some(&reference), limit, jiff::Timestamp::now(), DEFAULT_VALIDITY);
+    let place = proof_path(Path::new(DEFAULT_DIRECTORY), &reference);
+    repository.write(place.to_str().expect("text"), serde_json::to_string_pretty(&proof).expect("JSON"));
 }
 
 const TEMPLATE: &str = "\

@@ -10,7 +10,7 @@ use crate::file::merge::Merge;
 use crate::file::profile::{PROFILES, whole_profile};
 use crate::file::{
     Adapter, BackendItem, ContractFile, CredentialItem, Enforcement, GlobSet, KeyItem, RunSection, SurfaceSection,
-    Waiver,
+    Waiver, Window,
 };
 use crate::{ClauseId, Diagnostic, Environment, Severity, Surface};
 
@@ -49,6 +49,12 @@ pub struct Contract {
     pub billing_handoffs: GlobSet,
     /// All known adapters, the built-in ones first.
     pub adapters: Vec<Adapter>,
+    /// Where a credential that claims to be read-only needs a proof (CRED-3).
+    pub proof_required: Vec<Environment>,
+    /// Directory of proofs.
+    pub proof_directory: String,
+    /// How old a proof may be.
+    pub proof_max_age: Window,
     /// Directory of incident records.
     pub incident_directory: String,
     /// The rotation registry.
@@ -87,6 +93,8 @@ impl Contract {
     pub const DEFAULT_BASELINE: &'static str = ".custody/baseline";
     /// Where incident records lie unless the contract says otherwise.
     pub const DEFAULT_INCIDENTS: &'static str = ".custody/incidents";
+    /// Where proofs lie unless the contract says otherwise.
+    pub const DEFAULT_PROOFS: &'static str = ".custody/proofs";
 
     /// The default profile alone, for a repository without a contract file.
     pub fn builtin() -> Contract {
@@ -150,6 +158,10 @@ impl Contract {
             billing_requests: merge.union(&base.billing.requests, &file.billing.requests),
             billing_handoffs: merge.union(&base.billing.handoffs, &file.billing.handoffs),
             adapters,
+            proof_required: merge
+                .proof_required(base.proof.required_in.unwrap_or_default(), file.proof.required_in.clone()),
+            proof_directory: merge.path(&["proof", "directory"], file.proof.directory.as_deref(), Self::DEFAULT_PROOFS),
+            proof_max_age: merge.proof_max_age(base.proof.max_age, file.proof.max_age),
             incident_directory: merge.path(
                 &["incidents", "directory"],
                 file.incidents.directory.as_deref(),

@@ -44,6 +44,9 @@ pub struct ContractFile {
     /// Billing requests and handoffs.
     #[serde(default)]
     pub billing: BillingSection,
+    /// The read-only proof of credentials (CRED-3).
+    #[serde(default)]
+    pub proof: ProofSection,
     /// Where incident records lie.
     #[serde(default)]
     pub incidents: IncidentSection,
@@ -304,6 +307,19 @@ pub struct Adapter {
     pub required_warnings: Vec<String>,
 }
 
+/// The read-only proof of credentials (CRED-3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ProofSection {
+    /// Where a credential that claims to be read-only is refused without a proof that it is; `stage` and `prod` by the
+    /// contract.
+    pub required_in: Option<Vec<Environment>>,
+    /// Directory of the proofs; `.custody/proofs` by default.
+    pub directory: Option<String>,
+    /// How old a proof may be, whatever it says of itself; 90 days by the contract.
+    pub max_age: Option<Window>,
+}
+
 /// Where incident records lie.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -363,6 +379,9 @@ pub struct Waiver {
     /// Only for occurrences at these paths.
     #[serde(default)]
     pub paths: GlobSet,
+    /// Of a waiver of CRED-3: the credentials that need no proof. Without it the waiver is of the whole clause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<CredentialRef>,
     /// Who decided.
     pub owner: String,
     /// Why.
@@ -375,6 +394,11 @@ impl Waiver {
     /// Whether the waiver still counts on `today`.
     pub fn is_valid_on(&self, today: jiff::civil::Date) -> bool {
         today <= self.expires.0
+    }
+
+    /// Whether it is of a clause as a whole, not of some credentials.
+    pub fn waives(&self, clause: &str) -> bool {
+        self.references.is_empty() && self.clause.as_ref().is_some_and(|c| *c == *clause)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::file::items::EnvironmentTable;
 use crate::file::layer::{CODE, locate};
 use crate::file::{
     Adapter, ClauseItem, ContractFile, CredentialItem, Enforcement, Exclusion, GlobSet, KeyItem, KeyType,
-    SurfaceSection, Waiver,
+    SurfaceSection, Waiver, Window,
 };
 use crate::{ClauseId, Diagnostic, Environment, Severity};
 
@@ -37,7 +37,7 @@ impl Merge<'_> {
 
     /// Whether a locked item may be weakened; says so if not.
     fn may_weaken(&mut self, clause: &str, path: &[&str], what: &str) -> bool {
-        let mut waivers = self.waivers.iter().filter(|w| w.clause.as_ref().is_some_and(|c| *c == *clause));
+        let mut waivers = self.waivers.iter().filter(|w| w.waives(clause));
         let (valid, any) = match waivers.next() {
             None => (false, false),
             Some(first) => (first.is_valid_on(self.today) || waivers.any(|w| w.is_valid_on(self.today)), true),
@@ -77,6 +77,12 @@ impl Merge<'_> {
                     let fix = "remove paths, or waive findings by fingerprint or rule";
                     self.problem(&["waiver", at, "paths"], "a waiver of a clause has paths", "it covers it whole", fix);
                 }
+            }
+            if !waiver.references.is_empty() && waiver.clause.as_ref().is_none_or(|c| *c != *"CRED-3") {
+                let why = "the read-only proof (CRED-3) is what is asked of single credentials";
+                let fix = "remove references, or give clause = \"CRED-3\"";
+                let what = "a waiver names credentials, and not clause CRED-3";
+                self.problem(&["waiver", at, "references"], what, why, fix);
             }
             for (field, value) in [("id", &waiver.id), ("owner", &waiver.owner), ("reason", &waiver.reason)] {
                 if value.trim().is_empty() {
@@ -217,6 +223,21 @@ impl Merge<'_> {
         let weaker = base.iter().any(|e| !own.contains(e));
         let what = "credential-ref-required leaves out an environment";
         if weaker && !self.may_weaken("BILL-1", &["billing", "credential-ref-required"], what) { base } else { own }
+    }
+
+    pub(super) fn proof_required(&mut self, base: Vec<Environment>, own: Option<Vec<Environment>>) -> Vec<Environment> {
+        let Some(own) = own else { return base };
+        let weaker = base.iter().any(|e| !own.contains(e));
+        let what = "proof.required-in leaves out an environment";
+        if weaker && !self.may_weaken("CRED-3", &["proof", "required-in"], what) { base } else { own }
+    }
+
+    pub(super) fn proof_max_age(&mut self, base: Option<Window>, own: Option<Window>) -> Window {
+        let base = base.unwrap_or(Window::from_days(90));
+        let Some(own) = own else { return base };
+        let what = format!("proof.max-age is raised from {base} to {own}");
+        let is_longer = own.duration() > base.duration();
+        if is_longer && !self.may_weaken("CRED-3", &["proof", "max-age"], &what) { base } else { own }
     }
 
     pub(super) fn adapters(&mut self, base: Vec<Adapter>, own: &[Adapter]) -> Vec<Adapter> {

@@ -27,7 +27,8 @@ pub use credentials::{
 pub use globs::{GlobSet, InvalidGlob};
 pub use items::{
     Adapter, BillingSection, ClauseItem, ContractFile, CredentialItem, Enforcement, EnvironmentItem, EnvironmentTable,
-    Exclusion, IncidentSection, KeyItem, KeyType, ReleaseSection, Requirement, ScanSection, SurfaceSection, Waiver,
+    Exclusion, IncidentSection, KeyItem, KeyType, ProofSection, ReleaseSection, Requirement, ScanSection,
+    SurfaceSection, Waiver,
 };
 pub use layer::locate;
 pub use profile::{PROFILES, profile};

@@ -3,8 +3,8 @@
 use crate::Environment;
 use crate::file::items::EnvironmentTable;
 use crate::file::{
-    Adapter, BillingSection, ClauseItem, ContractFile, GlobSet, IncidentSection, KeyItem, ReleaseSection, ScanSection,
-    SurfaceSection,
+    Adapter, BillingSection, ClauseItem, ContractFile, GlobSet, IncidentSection, KeyItem, ProofSection, ReleaseSection,
+    ScanSection, SurfaceSection,
 };
 
 /// The built-in profiles: name and text. `custody` has every clause and nothing of one product; `ficecal` adds FiceCal's
@@ -65,6 +65,11 @@ fn over(own: ContractFile, parent: ContractFile) -> ContractFile {
             requests: union(&parent.billing.requests, &own.billing.requests),
             handoffs: union(&parent.billing.handoffs, &own.billing.handoffs),
             adapters: replaced(parent.billing.adapters, own.billing.adapters, |adapter: &Adapter| adapter.id.clone()),
+        },
+        proof: ProofSection {
+            required_in: own.proof.required_in.or(parent.proof.required_in),
+            directory: own.proof.directory.or(parent.proof.directory),
+            max_age: own.proof.max_age.or(parent.proof.max_age),
         },
         incidents: IncidentSection { directory: own.incidents.directory.or(parent.incidents.directory) },
         credentials: parent.credentials.into_iter().chain(own.credentials).collect(),

@@ -5,16 +5,16 @@
 
 use std::path::{Path, PathBuf};
 
-use custody_contract::file::Waiver;
-use custody_contract::{CredentialRef, Environment};
-use jiff::{SignedDuration, Timestamp, civil::Date};
+use custody_contract::CredentialRef;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Exposure, Input, Role, Table, Verdict, aws, sha256};
+use super::requirement::speaks;
+use super::{AwsOptions, Exposure, Input, ProveOptions, Role, Table, Verdict, prove, sha256, tables};
 
 /// Where proofs are kept unless the contract says otherwise.
-pub const DEFAULT_DIRECTORY: &str = ".custody/proofs";
+pub const DEFAULT_DIRECTORY: &str = custody_contract::Contract::DEFAULT_PROOFS;
 /// How long a proof counts unless another time is asked for.
 pub const DEFAULT_VALIDITY: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How far in the future a proof may have been made: clocks differ.
@@ -58,6 +58,12 @@ pub struct Proof {
     pub expires: Timestamp,
     /// What was judged.
     pub inputs: Vec<InputDigest>,
+    /// AWS: managed policies that were judged by name besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managed: Vec<String>,
+    /// AWS: what was said to be billing exports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<String>,
     /// What the verdict rests on besides.
     pub tables: Vec<Table>,
     /// The verdict.
@@ -83,6 +89,7 @@ impl Proof {
             bytes: input.bytes.len() as u64,
             sha256: sha256(input.bytes),
         };
+        let tables = tables(verdict.language);
         Self {
             schema: Self::SCHEMA.to_owned(),
             custody: env!("CARGO_PKG_VERSION").to_owned(),
@@ -92,10 +99,60 @@ impl Proof {
             made,
             expires: made.checked_add(validity).unwrap_or(Timestamp::MAX),
             inputs: inputs.iter().map(digest).collect(),
-            tables: if verdict.language == super::Language::Aws { aws::tables() } else { Vec::new() },
+            managed: Vec::new(),
+            exports: Vec::new(),
+            tables,
             verdict,
         }
     }
+
+    /// The same with what was judged beside documents.
+    pub fn with_options(self, options: &AwsOptions) -> Self {
+        Self { managed: options.managed.clone(), exports: options.exports.clone(), ..self }
+    }
+
+    /// Looks at the documents that were judged, as far as `read` finds them under their names, and judges them again if
+    /// it finds them all.
+    ///
+    /// # Errors
+    /// A sentence fragment: a document has changed since, or does not say what the proof concludes.
+    pub fn recheck(&self, read: &dyn Fn(&str) -> Option<Vec<u8>>) -> Result<Recheck, String> {
+        let mut documents = Vec::with_capacity(self.inputs.len());
+        for input in self.inputs.iter().filter(|input| is_path(&input.name)) {
+            let Some(bytes) = read(&input.name) else { continue };
+            if sha256(&bytes) != input.sha256 {
+                return Err(format!("{} has changed since it was judged", super::shown(&input.name)));
+            }
+            documents.push((input, bytes));
+        }
+        if documents.is_empty() || documents.len() < self.inputs.len() {
+            return Ok(Recheck::Elsewhere);
+        }
+        let inputs: Vec<Input<'_>> =
+            documents.iter().map(|(d, bytes)| Input { name: &d.name, bytes, role: d.role }).collect();
+        let aws = AwsOptions { managed: self.managed.clone(), exports: self.exports.clone() };
+        let again = prove(&inputs, &ProveOptions { language: Some(self.verdict.language), aws });
+        match again {
+            Ok(verdict) if verdict.access == self.verdict.access && verdict.exposure == self.verdict.exposure => {
+                Ok(Recheck::JudgedAgain)
+            }
+            _ => Err("the documents that it names say something else".to_owned()),
+        }
+    }
+}
+
+/// What looking again at a proof's documents gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recheck {
+    /// They are here, and say what the proof concludes.
+    JudgedAgain,
+    /// Not all of them are here.
+    Elsewhere,
+}
+
+/// Whether an input's name may be a file below the repository: live answers have other names.
+fn is_path(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('/') && !name.contains(':') && !name.split('/').any(|part| part == "..")
 }
 
 /// The JSON Schema of [`Proof`].
@@ -124,8 +181,9 @@ pub enum ProofState {
     Unusable(String),
 }
 
-/// Reads the proof of a reference and says whether it counts at `now`.
-pub fn read_proof(directory: &Path, reference: &CredentialRef, now: Timestamp) -> ProofState {
+/// Reads the proof of a reference and says whether it counts at `now`; one that was made longer than `max_age` ago does
+/// not.
+pub fn read_proof(directory: &Path, reference: &CredentialRef, max_age: SignedDuration, now: Timestamp) -> ProofState {
     let path = proof_path(directory, reference);
     let length = match path.metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return ProofState::Missing,
@@ -137,14 +195,14 @@ pub fn read_proof(directory: &Path, reference: &CredentialRef, now: Timestamp) -
         return ProofState::Unusable("it is larger than 8 MiB".into());
     }
     match std::fs::read(&path) {
-        Ok(bytes) => state_of(&bytes, reference, now),
+        Ok(bytes) => state_of(&bytes, reference, max_age, now),
         Err(error) => ProofState::Unusable(error.to_string()),
     }
 }
 
 /// Whether the content of a proof counts for a reference at `now`. What it says of itself is not believed where it can be
 /// derived: `proven` follows from its verdict, the verdict from what stands in it.
-pub(crate) fn state_of(bytes: &[u8], reference: &CredentialRef, now: Timestamp) -> ProofState {
+pub fn state_of(bytes: &[u8], reference: &CredentialRef, max_age: SignedDuration, now: Timestamp) -> ProofState {
     let unusable = |why: &str| ProofState::Unusable(why.to_owned());
     let Ok(proof) = serde_json::from_slice::<Proof>(bytes) else {
         return unusable("it is not a proof of this version of custody");
@@ -170,51 +228,18 @@ pub(crate) fn state_of(bytes: &[u8], reference: &CredentialRef, now: Timestamp) 
     if !proof.proven {
         return ProofState::NotProven(Box::new(proof));
     }
-    if proof.expires < now {
-        return ProofState::Expired(proof.expires);
+    let oldest = proof.made.checked_add(max_age).unwrap_or(Timestamp::MAX);
+    let expires = proof.expires.min(oldest);
+    if expires < now {
+        return ProofState::Expired(expires);
     }
-    if proof.verdict.language == super::Language::Aws && proof.tables != aws::tables() {
-        return unusable("it rests on another table of actions than this version of custody has");
+    if speaks(reference).is_some_and(|language| language != proof.verdict.language) {
+        return unusable("it judges a policy of another provider");
+    }
+    if proof.tables != tables(proof.verdict.language) {
+        return unusable("it rests on another table than this version of custody has");
     }
     ProofState::Valid(Box::new(proof))
-}
-
-/// Whether a credential may be used, as far as CRED-3 is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
-    /// It is proven read-only.
-    Proven(Box<Proof>),
-    /// It is not, and the environment does not ask for it; the sentence says what is missing.
-    Unproven(String),
-    /// It is not, and this waiver lets it pass; the sentence says what is missing.
-    Waived {
-        /// The waiver's id.
-        waiver: String,
-        /// What is missing.
-        why: String,
-    },
-    /// It is refused: the sentence says why.
-    Refused(String),
-}
-
-/// Whether a credential with this state of its proof may be used in an environment (CRED-3): refused in stage and prod
-/// unless it is proven, or a waiver of CRED-3 that still counts lets it pass.
-pub fn admit(state: ProofState, environment: Environment, waivers: &[Waiver], today: Date) -> Admission {
-    let why = match state {
-        ProofState::Valid(proof) => return Admission::Proven(proof),
-        ProofState::Missing => "there is no proof that it is read-only".to_owned(),
-        ProofState::Expired(when) => format!("its proof ran out on {}", when.strftime("%F")),
-        ProofState::NotProven(proof) => format!("it is {}, {}", proof.verdict.access, proof.verdict.exposure),
-        ProofState::Unusable(why) => format!("its proof cannot be used: {why}"),
-    };
-    if !environment.is_release() {
-        return Admission::Unproven(why);
-    }
-    let of_clause = |w: &&Waiver| w.clause.as_ref().is_some_and(|c| *c == *"CRED-3") && w.is_valid_on(today);
-    match waivers.iter().find(of_clause) {
-        Some(waiver) => Admission::Waived { waiver: waiver.id.clone(), why },
-        None => Admission::Refused(why),
-    }
 }
 
 #[cfg(test)]
@@ -235,7 +260,9 @@ mod tests {
         let reference = CredentialRef::parse("cred://aws/production/readonly").expect("valid");
         let other = CredentialRef::parse("cred://aws/stage/readonly").expect("valid");
         let good = proof("ce:Get*", now, &reference);
-        let state = |proof: &Proof, reference, now| state_of(&serde_json::to_vec(proof).expect("JSON"), reference, now);
+        let state = |proof: &Proof, reference, now| {
+            state_of(&serde_json::to_vec(proof).expect("JSON"), reference, DEFAULT_VALIDITY, now)
+        };
         assert!(matches!(state(&good, &reference, now), ProofState::Valid(_)));
         assert!(matches!(state(&good, &other, now), ProofState::Unusable(_)));
         let later = now.checked_add(SignedDuration::from_hours(91 * 24)).expect("in range");
@@ -244,11 +271,29 @@ mod tests {
         assert!(matches!(state(&bad, &reference, now), ProofState::NotProven(_)));
         let forged = Proof { proven: true, ..bad };
         assert!(matches!(state(&forged, &reference, now), ProofState::Unusable(_)));
-        assert!(matches!(state_of(b"{}", &reference, now), ProofState::Unusable(_)));
-        let today = jiff::civil::date(2026, 11, 24);
-        assert!(matches!(admit(ProofState::Missing, Environment::Prod, &[], today), Admission::Refused(_)));
-        assert!(matches!(admit(ProofState::Missing, Environment::Local, &[], today), Admission::Unproven(_)));
+        assert!(matches!(state_of(b"{}", &reference, DEFAULT_VALIDITY, now), ProofState::Unusable(_)));
+        let long = Proof { expires: Timestamp::MAX, ..good.clone() };
+        assert!(matches!(state(&long, &reference, later), ProofState::Expired(_)));
+        let azure = CredentialRef::parse("cred://azure/production/readonly").expect("valid");
+        let other = Proof { reference: Some(azure.to_string()), ..good.clone() };
+        assert!(matches!(state(&other, &azure, now), ProofState::Unusable(_)));
+        let table = Proof { tables: Vec::new(), ..good };
+        assert!(matches!(state(&table, &reference, now), ProofState::Unusable(_)));
         let path = proof_path(Path::new(DEFAULT_DIRECTORY), &reference);
         assert_eq!(path, Path::new(".custody/proofs/aws/production/readonly.json"));
+    }
+    #[test]
+    fn documents_that_are_at_hand_are_judged_again() {
+        let reference = CredentialRef::parse("cred://aws/production/readonly").expect("valid");
+        let good = proof("ce:Get*", Timestamp::UNIX_EPOCH, &reference);
+        let text = |action: &str| {
+            format!(r#"{{"Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"*"}}]}}"#).into_bytes()
+        };
+        assert_eq!(good.recheck(&|_| None), Ok(Recheck::Elsewhere));
+        assert_eq!(good.recheck(&|_| Some(text("ce:Get*"))), Ok(Recheck::JudgedAgain));
+        assert!(good.recheck(&|_| Some(text("ce:*"))).is_err_and(|why| why.contains("has changed")));
+        let mut forged = good;
+        forged.inputs[0].sha256 = sha256(&text("ce:*"));
+        assert!(forged.recheck(&|_| Some(text("ce:*"))).is_err_and(|why| why.contains("say something else")));
     }
 }

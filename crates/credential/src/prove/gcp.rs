@@ -4,10 +4,12 @@
 //! verb that is not is not proven. A role's name says nothing: 245 of 711 predefined roles named viewer or reader have verbs
 //! other than get and list.
 
+mod roles;
+
 use super::document::{Node, Value};
 use super::source::{Source, named, objects};
 use super::verdict::{Exposure, GrantPlace, Language, Minimal, OffenceKind, Verdict};
-use super::{Input, ProveError, shown};
+use super::{Input, ProveError, Table, shown};
 
 /// Verbs that read and change nothing.
 const READS: &[&str] = &[
@@ -203,8 +205,17 @@ const DATA_SERVICES: &[&str] = &[
 const BILLING: &[&str] =
     &["billing", "recommender", "consumerprocurement", "commerceprice", "resourcemanager", "bigquery", "storage"];
 
-pub(super) fn prove(inputs: &[Input<'_>]) -> Result<Verdict, ProveError> {
+/// The table of predefined roles.
+pub(super) fn tables() -> Vec<Table> {
+    vec![Table { name: "gcp-roles".into(), version: roles::version().into(), sha256: roles::digest().into() }]
+}
+
+pub(super) fn prove(inputs: &[Input<'_>], names: &[String]) -> Result<Verdict, ProveError> {
     let mut verdict = Verdict::new(Language::Gcp);
+    for name in names {
+        let place = custody_contract::Place::file(format!("role {}", shown(name)));
+        predefined(name, &GrantPlace { place, statement: "named".to_owned() }, &mut verdict);
+    }
     for input in inputs {
         let source = Source::of(input)?;
         let found = if source.is_json() { json(&source, &mut verdict)? } else { lines(&source, &mut verdict) };
@@ -259,12 +270,29 @@ fn json(source: &Source<'_>, verdict: &mut Verdict) -> Result<bool, ProveError> 
             && node.get("members").is_some()
         {
             let at = source.at(node.start, pointer, "binding");
-            let why = "a role's name does not say what it allows; give `gcloud iam roles describe ROLE --format=json`";
-            verdict.offend(OffenceKind::Unknown, vec![shown(role)], &at, why);
+            predefined(role, &at, verdict);
             found = true;
         }
     });
     fault.map_or(Ok(found), Err)
+}
+
+/// Judges a role by what the table says that it includes.
+fn predefined(role: &str, at: &GrantPlace, verdict: &mut Verdict) {
+    match roles::permissions(role) {
+        Some(permissions) => {
+            permissions.for_each(|permission| judge(&permission, at, verdict));
+            verdict.note(format!(
+                "{} was judged as bundled, {}: Google changes roles without notice.",
+                shown(role),
+                roles::version()
+            ));
+        }
+        None => {
+            let why = "the role is not in the table, and its name does not say what it allows; give `gcloud iam roles describe ROLE --format=json`";
+            verdict.offend(OffenceKind::Unknown, vec![shown(role)], at, why);
+        }
+    }
 }
 
 /// One permission a line, as text or as the YAML that gcloud prints.
@@ -345,7 +373,7 @@ mod tests {
     use super::super::*;
 
     fn judged(text: &str) -> Verdict {
-        super::prove(&[Input::grant("r", text.as_bytes())]).expect("a role")
+        super::prove(&[Input::grant("r", text.as_bytes())], &[]).expect("a role")
     }
 
     #[test]
@@ -375,5 +403,19 @@ mod tests {
         assert_eq!(judged(r#"["iam.serviceAccounts.actAs"]"#).access, Access::NotProven);
         assert_eq!(judged(r#"["secretmanager.versions.access"]"#).exposure, Exposure::ReadsCredentials);
         assert_eq!(judged(r#"{"bindings":[{"role":"roles/viewer","members":["user:a"]}]}"#).access, Access::NotProven);
+    }
+    #[test]
+    fn predefined_roles_are_known_by_name_and_others_are_not_proven() {
+        let named = |names: &[&str]| {
+            let aws = AwsOptions { managed: names.iter().map(|n| (*n).to_owned()).collect(), ..Default::default() };
+            prove(&[], &ProveOptions { language: None, aws }).expect("roles")
+        };
+        let viewer = named(&["roles/storage.objectViewer"]);
+        assert_eq!((viewer.language, viewer.access), (Language::Gcp, Access::ProvedReadOnly), "{viewer:#?}");
+        assert_eq!(named(&["roles/storage.objectViewer", "roles/owner"]).access, Access::NotProven);
+        assert_eq!(named(&["roles/storage.objectAdmin"]).access, Access::NotReadOnly);
+        let binding = r#"{"bindings": [{"role": "roles/storage.objectViewer", "members": ["user:a@example.com"]}]}"#;
+        let bound = prove(&[Input::grant("b.json", binding.as_bytes())], &ProveOptions::default()).expect("a binding");
+        assert_eq!(bound.access, Access::ProvedReadOnly);
     }
 }

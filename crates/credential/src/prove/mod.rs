@@ -11,12 +11,15 @@ mod document;
 mod evidence;
 mod gcp;
 mod glob;
+pub mod live;
 mod openbao;
 mod postgres;
 mod recognise;
+mod requirement;
 mod source;
 mod tokens;
 mod verdict;
+mod yaml;
 
 use custody_contract::{Diagnostic, Place};
 use schemars::JsonSchema;
@@ -26,10 +29,10 @@ use sha2::{Digest, Sha256};
 pub use aws::AwsOptions;
 pub use document::MAX_BYTES;
 pub use evidence::{
-    Admission, DEFAULT_DIRECTORY, DEFAULT_VALIDITY, InputDigest, Proof, ProofState, admit, proof_path, proof_schema,
-    read_proof,
+    DEFAULT_DIRECTORY, DEFAULT_VALIDITY, InputDigest, Proof, ProofState, Recheck, proof_path, proof_schema, read_proof,
+    state_of,
 };
-pub use openbao::{LiveToken, prove_live};
+pub use requirement::{Admission, ProofRule, claims_read_only, how_to_prove, speaks};
 pub use verdict::{
     Access, Exposure, GrantPlace, Language, MAX_LISTED, Minimal, NamedException, Offence, OffenceKind, Reading, Verdict,
 };
@@ -111,9 +114,12 @@ pub struct Table {
     pub sha256: String,
 }
 
-impl Table {
-    pub(crate) fn of(name: &str, version: &str, content: &str) -> Self {
-        Self { name: name.into(), version: version.into(), sha256: sha256(content.as_bytes()) }
+/// The tables that verdicts in a language rest on.
+pub(crate) fn tables(language: Language) -> Vec<Table> {
+    match language {
+        Language::Aws => aws::tables(),
+        Language::Gcp => gcp::tables(),
+        _ => Vec::new(),
     }
 }
 
@@ -133,12 +139,13 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 pub fn prove(inputs: &[Input<'_>], options: &ProveOptions) -> Result<Verdict, ProveError> {
     let language = match options.language {
         Some(language) => language,
+        None if inputs.is_empty() && options.aws.managed.iter().all(|name| name.starts_with("roles/")) => Language::Gcp,
         None => recognise::language(inputs)?,
     };
     match language {
         Language::Aws => aws::prove(inputs, &options.aws),
         Language::Azure => azure::prove(inputs),
-        Language::Gcp => gcp::prove(inputs),
+        Language::Gcp => gcp::prove(inputs, &options.aws.managed),
         Language::OpenBao => openbao::prove(inputs),
         Language::Postgres => postgres::prove(inputs),
         Language::GitHub => tokens::github(inputs),

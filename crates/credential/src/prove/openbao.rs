@@ -22,72 +22,12 @@ const OWN: &[(&str, &str)] = &[
     ("sys/wrapping/lookup", "it answers what a wrapped answer is"),
     ("sys/wrapping/unwrap", "it opens an answer that was wrapped for the caller"),
     ("sys/wrapping/wrap", "it wraps what the caller already has"),
+    ("sys/tools/hash", "it digests what it is given"),
+    ("sys/tools/hash/*", "it digests what it is given"),
+    ("identity/oidc/provider/+/authorize", "it signs the caller in at an application, as itself"),
     ("cubbyhole/*", "the token's own cubbyhole, which ends with it"),
     ("cubbyhole/+", "the token's own cubbyhole, which ends with it"),
 ];
-
-/// A server that can be asked about the token in use. The network part is the backend's.
-pub trait LiveToken {
-    /// The answer of `sys/capabilities-self` for these paths.
-    ///
-    /// # Errors
-    /// A sentence fragment that says why there is none, without secret material.
-    fn capabilities_self(&self, paths: &[String]) -> Result<BTreeMap<String, Vec<String>>, String>;
-
-    /// The body of `sys/internal/ui/resultant-acl`: all that the token's policies allow.
-    ///
-    /// # Errors
-    /// As above; the default policy lets every token ask.
-    fn resultant_acl(&self) -> Result<Vec<u8>, String>;
-}
-
-/// Judges the token in use by what the server says of it. `capabilities-self` knows only the paths that are asked for; that
-/// nothing else is allowed, `resultant-acl` says. Without it, reading alone is not proven.
-///
-/// # Errors
-/// [`ProveError`] where an answer cannot be read.
-pub fn prove_live(token: &dyn LiveToken, paths: &[String]) -> Result<Verdict, ProveError> {
-    let mut verdict = Verdict::new(Language::OpenBao);
-    let place =
-        |what: &str| GrantPlace { place: custody_contract::Place::file(what), statement: "live answer".to_owned() };
-    match token.capabilities_self(paths) {
-        Ok(answer) => {
-            let at = place("sys/capabilities-self");
-            for path in paths {
-                match answer.get(path) {
-                    Some(capabilities) => grant(path, capabilities.iter().map(String::as_str), &at, &mut verdict),
-                    None => verdict.offend(
-                        OffenceKind::Unknown,
-                        vec![shown(path)],
-                        &at,
-                        "the server did not answer for this path",
-                    ),
-                }
-            }
-        }
-        Err(why) => verdict.note(format!("sys/capabilities-self gave no answer: {}.", shown(&why))),
-    }
-    match token.resultant_acl() {
-        Ok(body) => {
-            let source = Source::of(&Input::grant("sys/internal/ui/resultant-acl", &body))?;
-            resultant(&source, &source.json()?, &mut verdict);
-        }
-        Err(why) => {
-            let why = format!(
-                "capabilities-self speaks of single paths only, and the whole could not be read: {}",
-                shown(&why)
-            );
-            verdict.offend(
-                OffenceKind::Unknown,
-                vec!["other paths".to_owned()],
-                &place("sys/internal/ui/resultant-acl"),
-                why,
-            );
-        }
-    }
-    finish(&mut verdict);
-    Ok(verdict)
-}
 
 pub(super) fn prove(inputs: &[Input<'_>]) -> Result<Verdict, ProveError> {
     let mut verdict = Verdict::new(Language::OpenBao);
@@ -101,7 +41,9 @@ pub(super) fn prove(inputs: &[Input<'_>]) -> Result<Verdict, ProveError> {
             hcl(&source, &mut paths)?;
         }
     }
-    for (path, (capabilities, at)) in &paths {
+    for (path, (capabilities, at)) in &mut paths {
+        capabilities.sort();
+        capabilities.dedup();
         grant(path, capabilities.iter().map(String::as_str), at, &mut verdict);
     }
     finish(&mut verdict);
@@ -284,8 +226,22 @@ fn tokens(source: &Source<'_>) -> Result<Vec<(String, usize)>, ProveError> {
     Ok(out)
 }
 
+/// The paths of policies, sorted, as far as they can be read.
+pub(super) fn paths_in<'i>(inputs: impl Iterator<Item = Input<'i>>) -> Vec<String> {
+    let mut paths = BTreeMap::new();
+    let mut ignored = Verdict::new(Language::OpenBao);
+    for input in inputs {
+        let Ok(source) = Source::of(&input) else { continue };
+        let _ = if source.is_json() { json(&source, &mut paths, &mut ignored) } else { hcl(&source, &mut paths) };
+    }
+    paths.into_keys().collect()
+}
+
 fn resultant(source: &Source<'_>, root: &Node, verdict: &mut Verdict) {
     let data = root.get("data").unwrap_or(root);
+    let at = source.at(data.start, "", "live answer");
+    let why = "the answer leaves out paths with a plus sign; give the token's policies instead, or prove the reference itself";
+    verdict.offend(OffenceKind::Unknown, vec!["paths with +".to_owned()], &at, why);
     if data.get("root").and_then(Node::bool) == Some(true) {
         let at = source.at(data.start, "/data/root", "live answer");
         verdict.offend(OffenceKind::Writes, vec!["root".to_owned()], &at, "a root token may do everything");
@@ -363,10 +319,8 @@ fn grant<'c>(path: &str, capabilities: impl Iterator<Item = &'c str>, at: &Grant
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::super::{Access, Exposure, Input, Language, ProveOptions, Verdict, prove};
-    use super::{LiveToken, prove_live};
+    use super::paths_in;
 
     fn judged(text: &str) -> Verdict {
         prove(&[Input::grant("p.hcl", text.as_bytes())], &ProveOptions::default()).expect("a policy")
@@ -399,28 +353,24 @@ mod tests {
         }
     }
 
-    struct Stub(Option<&'static str>);
-
-    impl LiveToken for Stub {
-        fn capabilities_self(&self, paths: &[String]) -> Result<BTreeMap<String, Vec<String>>, String> {
-            Ok(paths.iter().map(|p| (p.clone(), vec!["read".to_owned()])).collect())
-        }
-        fn resultant_acl(&self) -> Result<Vec<u8>, String> {
-            self.0.map(|body| body.as_bytes().to_vec()).ok_or_else(|| "permission denied".to_owned())
-        }
+    #[test]
+    fn the_resultant_acl_by_itself_proves_nothing_for_it_leaves_out_paths_with_a_plus() {
+        let whole = r#"{"data":{"exact_paths":{"kv/data/a":{"capabilities":["read"]}},"glob_paths":{}}}"#;
+        let judged = |text: &str| {
+            let options = ProveOptions { language: Some(Language::OpenBao), ..ProveOptions::default() };
+            prove(&[Input::grant("acl.json", text.as_bytes())], &options).expect("an answer")
+        };
+        assert_eq!(judged(whole).access, Access::NotProven);
+        let worse = r#"{"data":{"glob_paths":{"kv/":{"capabilities":["update"]}}}}"#;
+        assert_eq!(judged(worse).access, Access::NotReadOnly);
+        assert_eq!(judged(r#"{"data":{"root":true}}"#).access, Access::NotReadOnly);
     }
 
     #[test]
-    fn a_live_token_is_proven_by_all_that_it_may_do_not_by_the_paths_asked_for_by_a_stub() {
-        let paths = ["kv/data/a".to_owned()];
-        let whole = r#"{"data":{"exact_paths":{"kv/data/a":{"capabilities":["read"]}},"glob_paths":{}}}"#;
-        let access = |stub: Stub| prove_live(&stub, &paths).expect("an answer").access;
-        assert_eq!(access(Stub(Some(whole))), Access::ProvedReadOnly);
-        assert_eq!(
-            access(Stub(Some(r#"{"data":{"glob_paths":{"kv/":{"capabilities":["update"]}}}}"#))),
-            Access::NotReadOnly
-        );
-        assert_eq!(access(Stub(Some(r#"{"data":{"root":true}}"#))), Access::NotReadOnly);
-        assert_eq!(access(Stub(None)), Access::NotProven);
+    fn the_default_policy_is_no_obstacle() {
+        let default = "path \"sys/tools/hash/*\" { capabilities = [\"update\"] }\npath \"cubbyhole/*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }\npath \"identity/oidc/provider/+/authorize\" { capabilities = [\"read\", \"update\"] }\n";
+        assert_eq!(judged(default).access, Access::ReadOnlyWithNamedExceptions);
+        let paths = paths_in([Input::grant("p", default.as_bytes())].into_iter());
+        assert_eq!(paths, ["cubbyhole/*", "identity/oidc/provider/+/authorize", "sys/tools/hash/*"]);
     }
 }

@@ -181,7 +181,7 @@ fn grant(words: &[&str], upper: &[String], at: &GrantPlace, verdict: &mut Verdic
             "the grant may be passed on",
         );
     }
-    match upper.iter().position(|w| w == "ON") {
+    match upper[..to].iter().position(|w| w == "ON") {
         None => words[1..to].iter().filter(|w| **w != ",").for_each(|role| membership(role, at, verdict)),
         Some(on) => {
             let object = upper[on + 1..to].join(" ");
@@ -376,5 +376,12 @@ mod tests {
             judged(&format!("{ROLE}GRANT SELECT ON pg_catalog.pg_authid TO r;")).exposure,
             Exposure::ReadsCredentials
         );
+    }
+    #[test]
+    fn statements_in_no_sensible_order_are_not_proven_and_no_panic() {
+        for text in ["GRANT SELECT TO r ON t;", "GRANT TO r ON t;", "GRANT ON TO;", "GRANT TO;", "GRANT;"] {
+            let text = format!("CREATE ROLE r;\n{text}\nGRANT INSERT ON t TO r;");
+            assert_eq!(judged(&text).access, Access::NotReadOnly, "{text}");
+        }
     }
 }

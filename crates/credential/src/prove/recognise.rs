@@ -4,7 +4,7 @@ use custody_contract::Place;
 
 use super::document::{Node, Value};
 use super::source::{Source, objects};
-use super::{Input, Language, ProveError, gcp};
+use super::{Input, Language, ProveError, aws, gcp};
 
 /// The language of documents that act together.
 pub(super) fn language(inputs: &[Input<'_>]) -> Result<Language, ProveError> {
@@ -38,6 +38,13 @@ fn of_text(text: &str) -> Option<Language> {
     if has("grant ") || has("create role") || has("alter role") {
         return Some(Language::Postgres);
     }
+    if aws::is_terraform(text) && text.contains("aws_") {
+        return Some(Language::Aws);
+    }
+    let is_template = has("awstemplateformatversion") || (has("resources:") && text.contains("AWS::"));
+    if is_template || (has("statement:") && text.to_ascii_lowercase().contains("effect:")) {
+        return Some(Language::Aws);
+    }
     if has("path ") || has("path\t") || has("\"path\"") {
         return Some(Language::OpenBao);
     }
@@ -58,7 +65,7 @@ fn of_json(root: &Node) -> Option<Language> {
             key.contains("policyarn")
                 || value.text().is_some_and(|t| t.contains("\"Statement\"") || t.starts_with("%7B"))
         });
-        let language = if super::aws::is_policy(node) {
+        let language = if aws::is_policy(node) {
             Some(Language::Aws)
         } else if has("notActions") || has("dataActions") || has("assignableScopes") {
             Some(Language::Azure)

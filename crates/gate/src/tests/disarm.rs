@@ -276,3 +276,55 @@ fn a_change_that_touches_nothing_of_this_is_not_reported() {
     assert_eq!(report.diagnostics, []);
     assert!(report.contract.and_then(|c| c.base).is_some());
 }
+
+const CREDENTIAL: &str = "[[credential]]\nreference = \"cred://openops/prod/readonly\"\nowner = \"o\"\ncontact = \"c@example.com\"\nwindow = \"90d\"\nprocedure = \"src/main.rs\"\nlast-rotation = 2026-11-20\n";
+
+/// Writes a proof of the credential by a document, and the document too if it is to be at hand.
+fn prove(repository: &Repository, permissions: &str, here: bool) {
+    use custody_credential::prove::{
+        DEFAULT_DIRECTORY, DEFAULT_VALIDITY, Input, Proof, ProveOptions, proof_path, prove,
+    };
+    let reference = custody_contract::CredentialRef::parse("cred://openops/prod/readonly").expect("valid");
+    let text =
+        format!(r#"{{"permissions": {{"create": false, "read": {permissions}, "update": false, "delete": false}}}}"#);
+    let inputs = [Input::grant("ops/token.json", text.as_bytes())];
+    let verdict = prove(&inputs, &ProveOptions::default()).expect("a token");
+    let limit = verdict.language.usual_exposure();
+    let made = "2026-11-23T08:00:00Z".parse().expect("a time");
+    let proof = Proof::new(verdict, &inputs, Some(&reference), limit, made, DEFAULT_VALIDITY);
+    let path = proof_path(Path::new(DEFAULT_DIRECTORY), &reference);
+    repository.write(path.to_str().expect("text"), serde_json::to_vec(&proof).expect("JSON"));
+    if here {
+        repository.write("ops/token.json", text);
+    }
+}
+
+fn cred_3(repository: &Repository, check: Check<'_>) -> Verdict {
+    repository.commit("a proof");
+    clause(&check.run(repository.root()), "CRED-3").verdict
+}
+
+#[test]
+fn by_a_proof_of_documents_that_nobody_sees() {
+    let repository = repository(CREDENTIAL);
+    repository.git(["checkout", "--quiet", "-b", "change"]);
+    assert_eq!(cred_3(&repository, AGAINST_MAIN), Verdict::Fail);
+    prove(&repository, "[[\"table\", 7]]", false);
+    assert_eq!(cred_3(&repository, UNGUARDED), Verdict::Pass);
+    assert_eq!(cred_3(&repository, AGAINST_MAIN), Verdict::Fail);
+    // What can be judged again here is no claim.
+    prove(&repository, "[[\"table\", 7]]", true);
+    assert_eq!(cred_3(&repository, AGAINST_MAIN), Verdict::Pass);
+}
+
+#[test]
+fn by_a_looser_demand_for_proofs() {
+    let waiver = "[[waiver]]\nid = \"w\"\nclause = \"CRED-3\"\nreferences = []\nowner = \"me\"\nreason = \"trust me\"\nexpires = 2027-01-01\n";
+    let repository = repository(CREDENTIAL);
+    repository.git(["checkout", "--quiet", "-b", "change"]);
+    repository
+        .write("custody.toml", format!("[proof]\nrequired-in = []\ndirectory = \"elsewhere\"\n{CREDENTIAL}{waiver}"));
+    assert_disarmed_only_without_a_base(&repository, "where a credential needs a read-only proof");
+    let report = AGAINST_MAIN.run(repository.root());
+    assert!(said(&report, CODE, "where read-only proofs lie"));
+}

@@ -58,6 +58,7 @@ fn examine<'s>(session: &'s Session, references: &[CredentialRef]) -> Result<Vec
     let answers = session.resolver.resolve(references);
     let log = Recorder::open()?;
     let mut examined = Vec::new();
+    let rule = proof::rule(&session.in_force.contract, session.environment, &session.root);
     for (reference, answer) in references.iter().zip(answers) {
         let place = session.resolver.place(reference).ok();
         let (metadata, failure, step) = match answer {
@@ -77,6 +78,8 @@ fn examine<'s>(session: &'s Session, references: &[CredentialRef]) -> Result<Vec
             step,
         })?;
         let item = session.resolver.registered(reference);
+        let refusal = || proof::refusal(&rule, reference, false).map(|d| (FailureKind::Denied, d));
+        let failure = failure.or_else(refusal);
         examined.push(Examined { reference: reference.clone(), place, metadata, item, failure });
     }
     Ok(examined)
@@ -166,7 +169,7 @@ fn print_table(
             e.metadata.as_ref().and_then(|m| m.created).map_or_else(|| "-".to_owned(), |t| age(t, now)),
             e.item.and_then(|i| i.owner.as_deref()).map_or_else(|| "-".to_owned(), shown),
             e.item.map_or_else(|| "not registered".to_owned(), |item| window(item, now)),
-            proof::of(&e.reference).as_str().to_owned(),
+            proof::of(session, &e.reference),
         ]
     });
     let mut text = format!("Credentials in {}\n\n", session.environment);
@@ -201,7 +204,7 @@ fn print_json(
                 "created": e.metadata.as_ref().and_then(|m| m.created).map(|t| t.to_string()),
                 "owner": e.item.and_then(|i| i.owner.clone()),
                 "rotation": e.item.map(|i| window(i, now)),
-                "readOnly": proof::of(&e.reference).as_str(),
+                "readOnly": proof::of(session, &e.reference),
             })
         })
         .collect();

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use custody_audit::{Class, Outcome};
 use custody_credential::backend::{ErrorKind, Metadata, Resolved, VersionRequest};
 use custody_credential::{Query, ResolveError};
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ pub fn run(arguments: &CredGet) -> Result<ExitCode, Failure> {
     let now = Timestamp::now();
     let item = session.resolver.registered(reference);
     let window = item.map(|item| doctor::window(item, now));
-    let proof = proof::of(reference);
+    let proof = proof::of(&session, reference);
     if arguments.place.format == DataFormat::Json {
         let json = serde_json::json!({
             "reference": reference.as_str(),
@@ -41,7 +42,7 @@ pub fn run(arguments: &CredGet) -> Result<ExitCode, Failure> {
             "contact": item.and_then(|i| i.contact.as_deref()),
             "window": item.and_then(|i| i.window).map(|w| w.to_string()),
             "rotation": window,
-            "readOnly": proof.as_str(),
+            "readOnly": proof,
         });
         output::print(&format!("{json:#}\n"))?;
         return Ok(ExitCode::SUCCESS);
@@ -54,7 +55,7 @@ pub fn run(arguments: &CredGet) -> Result<ExitCode, Failure> {
     rows.extend(metadata.expires.map(|t| ("expires", format!("{t:.0}"))));
     rows.push(("owner", item.and_then(|i| i.owner.as_deref()).map_or_else(|| "-".to_owned(), shown)));
     rows.push(("rotation", window.unwrap_or_else(|| "not registered in custody.toml".to_owned())));
-    rows.push(("read-only", proof.as_str().to_owned()));
+    rows.push(("read-only", proof));
     let mut text = format!("{reference} in {}\n", session.environment);
     for (name, value) in rows {
         text.push_str(&format!("  {name:10} {value}\n"));
@@ -128,6 +129,19 @@ fn reveal(arguments: &CredGet, session: &Session) -> Result<ExitCode, Failure> {
     }
     if arguments.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
         return Err(usage("there is no reason", "what is revealed is recorded with a reason", "give --reason TEXT"));
+    }
+    let rule = proof::rule(&session.in_force.contract, session.environment, &session.root);
+    if let Some(refusal) = proof::refusal(&rule, &arguments.reference, false) {
+        audit::record(&Event {
+            action: Action::Reveal,
+            reference: Some(&arguments.reference),
+            backend: &session.resolver.place(&arguments.reference).map(|p| p.backend).unwrap_or_default(),
+            version: None,
+            reason: arguments.reason.as_deref(),
+            environment: Some(session.environment),
+            step: Step::Not(Outcome::Denied(Class::Policy)),
+        })?;
+        return Err(proof::refused(vec![refusal]));
     }
     let resolved = resolve(arguments, session, Action::Reveal)?;
     let mut out = io::stdout().lock();

@@ -27,7 +27,7 @@ pub fn run(arguments: &CredList) -> Result<ExitCode, Failure> {
     let listed = collect(&session)?;
     let now = Timestamp::now();
     if arguments.place.format == DataFormat::Json {
-        let rows: Vec<_> = listed.iter().map(|l| json(l, now)).collect();
+        let rows: Vec<_> = listed.iter().map(|l| json(&session, l, now)).collect();
         let json = serde_json::json!({ "environment": session.environment.as_str(), "credentials": rows });
         output::print(&format!("{json:#}\n"))?;
         return Ok(ExitCode::SUCCESS);
@@ -47,7 +47,7 @@ pub fn run(arguments: &CredList) -> Result<ExitCode, Failure> {
             known(metadata.and_then(|m| m.created).map(|t| age(t, now))),
             known(l.item.and_then(|i| i.owner.as_deref()).map(shown)),
             l.item.map_or_else(|| "not registered".to_owned(), |item| doctor::window(item, now)),
-            proof::of(&l.reference).as_str().to_owned(),
+            proof::of(&session, &l.reference),
         ]
     });
     output::print(&table(&[head].into_iter().chain(rows).collect::<Vec<_>>()))?;
@@ -91,7 +91,7 @@ fn collect(session: &Session) -> Result<Vec<Listed<'_>>, Failure> {
     Ok(listed.into_values().collect())
 }
 
-fn json(listed: &Listed<'_>, now: Timestamp) -> serde_json::Value {
+fn json(session: &Session, listed: &Listed<'_>, now: Timestamp) -> serde_json::Value {
     let metadata = listed.metadata.as_ref();
     serde_json::json!({
         "reference": listed.reference.as_str(),
@@ -102,6 +102,6 @@ fn json(listed: &Listed<'_>, now: Timestamp) -> serde_json::Value {
         "owner": listed.item.and_then(|i| i.owner.clone()),
         "environments": listed.item.map(|i| i.environments.iter().map(|e| e.as_str()).collect::<Vec<_>>()),
         "rotation": listed.item.map(|i| doctor::window(i, now)),
-        "readOnly": proof::of(&listed.reference).as_str(),
+        "readOnly": proof::of(session, &listed.reference),
     })
 }

@@ -6,7 +6,7 @@ mod get;
 mod import;
 mod keep;
 mod list;
-mod proof;
+pub mod proof;
 mod put;
 mod session;
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
-use custody_audit::{Action, AuditLog, Event, Outcome, Principal, Text};
+use custody_audit::{Action, AuditLog, Class, Event, Outcome, Principal, Text};
 use custody_contract::{CredentialRef, Environment};
 use custody_credential::ResolveError;
 use custody_credential::backend::Resolved;
@@ -62,6 +62,13 @@ impl Recorder {
                 event = event.version(version);
             }
         }
+        log.record(&event).map(|_| ()).map_err(|error| audit_log::failure(&error))
+    }
+
+    /// Records that a value is not given, because its credential is not proven read-only.
+    pub fn refused(&self, reference: &CredentialRef, backend: &str) -> Result<(), Failure> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let event = self.event(Action::Inject, Outcome::Denied(Class::Policy)).reference(reference).backend(backend);
         log.record(&event).map(|_| ()).map_err(|error| audit_log::failure(&error))
     }
 

@@ -1,17 +1,20 @@
 //! What the command gets: planned from the contract and the command line, resolved all at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use custody_contract::file::Delivery;
-use custody_contract::{Contract, Diagnostic, Environment, Fingerprint};
+use custody_contract::file::{Delivery, KeyType};
+use custody_contract::{Contract, CredentialRef, Diagnostic, Environment, Fingerprint};
 use custody_credential::backend::{Resolved, VersionRequest};
 use custody_credential::inject::{Injection, Poll, Target};
-use custody_credential::{Context, FailureKind, PlanProblem, ProcessVariables, Query, ResolveError, Resolver, plan};
+use custody_credential::{
+    Context, FailureKind, PlanProblem, ProcessVariables, Query, ResolveError, Resolver, Variables as _, plan,
+};
 
 use super::record::Recorder;
 use crate::arguments::{Mapping, Run};
+use crate::commands::cred::proof;
 use crate::exit;
 use crate::failure::Failure;
 
@@ -19,6 +22,8 @@ use crate::failure::Failure;
 pub struct Material {
     resolver: Option<Arc<Resolver>>,
     wanted: Vec<Wanted>,
+    /// What may not be used (CRED-3), each with the reason.
+    refused: Vec<(CredentialRef, Diagnostic)>,
     /// What was resolved last, by key: its version, or else its fingerprint.
     seen: BTreeMap<String, String>,
 }
@@ -68,13 +73,16 @@ impl Material {
             .collect();
         all.extend(said);
         if all.is_empty() {
-            return Ok(Material { resolver: None, wanted: all, seen: BTreeMap::new() });
+            return Ok(Material { resolver: None, wanted: all, refused: Vec::new(), seen: BTreeMap::new() });
         }
         let resolver = Resolver::new(contract, environment, Context::process(root)).map_err(|error| {
             let diagnostic = Diagnostic::error("ENV-2", error.to_string()).why(error.why.clone());
             Failure::usage(diagnostic.fix(error.fix.clone()))
         })?;
-        Ok(Material { resolver: Some(Arc::new(resolver)), wanted: all, seen: BTreeMap::new() })
+        // One that may not be resolved at all is refused for that reason.
+        let mut refused = unproven(contract, environment, root, &all);
+        refused.retain(|(reference, _)| resolver.permitted(reference).is_ok());
+        Ok(Material { resolver: Some(Arc::new(resolver)), wanted: all, refused, seen: BTreeMap::new() })
     }
 
     /// Whether the command gets nothing.
@@ -85,6 +93,13 @@ impl Material {
     /// Resolves everything, and records each answer before it is used.
     pub fn resolve(&mut self, recorder: &Recorder) -> Result<Vec<Injection>, Failure> {
         let Some(resolver) = &self.resolver else { return Ok(Vec::new()) };
+        if !self.refused.is_empty() {
+            for (reference, _) in &self.refused {
+                let backend = resolver.place(reference).map(|p| p.backend).unwrap_or_default();
+                recorder.refused(reference, &backend)?;
+            }
+            return Err(proof::refused(self.refused.iter().map(|(_, diagnostic)| diagnostic.clone()).collect()));
+        }
         let answers = answer(resolver, &self.wanted);
         let mut faults = Vec::new();
         let mut injections = Vec::new();
@@ -125,6 +140,27 @@ impl Material {
             Ok(Some(self.wanted.iter().zip(resolved).map(|(w, r)| injection(w, r)).collect()))
         })
     }
+}
+
+/// What is not proven read-only and would have to be (CRED-3): by what the reference claims, or because a key that holds
+/// a billing provider's reference names it.
+fn unproven(
+    contract: &Contract,
+    environment: Environment,
+    root: &Path,
+    wanted: &[Wanted],
+) -> Vec<(CredentialRef, Diagnostic)> {
+    let rule = proof::rule(contract, environment, root);
+    if !rule.is_required() {
+        return Vec::new();
+    }
+    let held = contract.keys.iter().filter(|key| key.kind == KeyType::CredentialRef);
+    let held = held.filter_map(|key| CredentialRef::parse(&ProcessVariables.text(&key.name)?).ok());
+    let of_billing = |r: &CredentialRef| contract.adapter(&format!("{}-billing", r.provider())).is_some();
+    let billed: BTreeSet<CredentialRef> = held.filter(of_billing).collect();
+    let references: BTreeSet<&CredentialRef> = wanted.iter().map(|w| &w.query.reference).collect();
+    let refusal = |reference: &CredentialRef| proof::refusal(&rule, reference, billed.contains(reference));
+    references.into_iter().filter_map(|r| Some((r.clone(), refusal(r)?))).collect()
 }
 
 fn answer(resolver: &Resolver, wanted: &[Wanted]) -> Vec<Result<Resolved, ResolveError>> {

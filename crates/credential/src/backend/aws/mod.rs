@@ -1,5 +1,6 @@
 //! AWS: Secrets Manager and the Parameter Store of Systems Manager.
 
+mod caller;
 mod client;
 mod credentials;
 mod identity;
@@ -14,7 +15,8 @@ use zeroize::Zeroizing;
 
 use super::json;
 
-pub(crate) use identity::caller_identity;
+pub(crate) use caller::caller_identity;
+pub(crate) use identity::{Asked, Identity, texts};
 pub(crate) use kms::decrypt;
 pub use parameters::AwsParameterStore;
 pub use secrets::AwsSecretsManager;

@@ -91,6 +91,16 @@ impl OpenBao {
         Ok(capabilities)
     }
 
+    /// What the API answers at a path: for the read-only proof of a token.
+    ///
+    /// # Errors
+    /// As for reading.
+    pub(crate) fn answer_at(&self, path: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, Fault> {
+        let answer = self.get(path)?;
+        api::envelope(&answer, "the answer")?;
+        Ok(answer.body)
+    }
+
     /// The API paths that a location stands for: what [`OpenBao::capabilities_self`] is to be asked about.
     ///
     /// # Errors

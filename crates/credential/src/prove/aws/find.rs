@@ -10,8 +10,10 @@ use percent_encoding::percent_decode_str;
 
 use super::super::ProveError;
 use super::super::document::{self, Node, Value, escape};
-use super::super::source::Lines;
+use super::super::source::{Lines, Source};
+use super::super::yaml;
 use super::statement::{Reader, Statement};
+use super::{template, terraform};
 
 /// Most policy documents in one file.
 const MAX_DOCUMENTS: usize = 100_000;
@@ -36,14 +38,26 @@ pub(crate) struct Found {
 /// # Errors
 /// [`ProveError`] where there is none, or one that the IAM grammar does not allow.
 pub(crate) fn find(name: &str, text: &str) -> Result<Found, ProveError> {
-    let root = document::parse(name, text)?;
+    let source = Source::new(name, text);
+    let root = if source.is_json() {
+        template::settle(document::parse(name, text)?)
+    } else if terraform::is_terraform(text) {
+        terraform::parse(&source)?
+    } else {
+        template::settle(yaml::parse(&source)?)
+    };
     find_in(name, text, &root)
 }
 
 /// Finds all policy documents in a parsed file.
 pub(crate) fn find_in(name: &str, text: &str, root: &Node) -> Result<Found, ProveError> {
     let lines = Lines::of(text);
-    let mut finder = Finder { name, text, lines: &lines, found: Found::default(), is_located: true, nesting: 0 };
+    let is_template = root.get("Resources").is_some_and(Node::is_object);
+    let found = Found::default();
+    let mut finder = Finder { name, text, lines: &lines, found, is_located: true, is_template, nesting: 0 };
+    if root.get("Transform").is_some_and(|t| t.text() != Some("AWS::Serverless-2016-10-31")) && is_template {
+        finder.found.managed.push(("a macro that may change the template".to_owned(), Place::file(name)));
+    }
     if is_policy(root) {
         finder.document(root, "")?;
         finder.found.is_bare = true;
@@ -74,6 +88,8 @@ struct Finder<'a> {
     lines: &'a Lines,
     found: Found,
     is_located: bool,
+    /// It is a CloudFormation template.
+    is_template: bool,
     nesting: usize,
 }
 
@@ -136,6 +152,38 @@ impl Finder<'_> {
                 }
                 Ok(())
             }
+            // A plan says so of what it does not know yet.
+            "afterunknown" => {
+                if ["policy", "inline_policy", "managed_policy_arns", "policy_arn"]
+                    .iter()
+                    .any(|key| node.get(key).is_some_and(is_true))
+                {
+                    let place = self.place(node, pointer);
+                    self.found.managed.push(("a policy that is known after apply".to_owned(), place));
+                }
+                Ok(())
+            }
+            // SAM: names of managed policies, or of templates whose text is not here.
+            "policies" if self.is_template => {
+                let nodes: Vec<&Node> = if node.is_array() { node.items().iter().collect() } else { vec![node] };
+                for (index, item) in nodes.into_iter().enumerate() {
+                    let holds =
+                        item.get_any_case("PolicyDocument").is_some() || item.get_any_case("Statement").is_some();
+                    match (item.text(), holds) {
+                        (Some(text), _) => {
+                            let place = self.place(item, pointer);
+                            self.found.managed.push((text.to_owned(), place));
+                        }
+                        (None, false) if item.is_object() => {
+                            let named = item.members().first().map_or("a policy template", |(name, _)| name.as_str());
+                            let place = self.place(item, pointer);
+                            self.found.managed.push((named.to_owned(), place));
+                        }
+                        _ => self.walk(item, name, &format!("{pointer}/{index}"))?,
+                    }
+                }
+                Ok(())
+            }
             "permissionsboundary" => {
                 self.found.notes.push(
                     "A permissions boundary is named and was not taken into account; give its document with --boundary.".into(),
@@ -172,6 +220,16 @@ impl Finder<'_> {
         self.nesting -= 1;
         self.is_located = located;
         outcome
+    }
+}
+
+/// Whether something in it is true: a list of attributes says so one by one.
+fn is_true(node: &Node) -> bool {
+    match &node.value {
+        Value::Bool(value) => *value,
+        Value::Array(items) => items.iter().any(is_true),
+        Value::Object(members) => members.iter().any(|(_, member)| is_true(member)),
+        _ => false,
     }
 }
 

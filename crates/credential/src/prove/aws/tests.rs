@@ -1,6 +1,6 @@
 use super::super::*;
 use super::*;
-use crate::prove::Access;
+use crate::prove::{Access, ProveOptions, prove as judge_any, sha256};
 
 fn judged(document: &str) -> Verdict {
     super::prove(&[Input::grant("p.json", document.as_bytes())], &AwsOptions::default()).expect("a policy")
@@ -186,4 +186,170 @@ mod properties {
             prop_assert!(narrower.0 <= before.0 && narrower.1 <= before.1);
         }
     }
+}
+
+#[test]
+fn the_digests_beside_the_tables_are_theirs() {
+    let digests: Vec<String> = super::tables().into_iter().map(|t| t.sha256).collect();
+    assert_eq!(digests, [sha256(table::text().as_bytes()), sha256(managed::text().as_bytes())]);
+}
+
+/// How a document is judged whose language is recognised.
+fn access(name: &str, text: &str) -> Access {
+    let inputs = [Input::grant(name, text.as_bytes())];
+    match judge_any(&inputs, &ProveOptions::default()) {
+        Ok(verdict) => {
+            assert_eq!(verdict.language, Language::Aws);
+            verdict.access
+        }
+        Err(error) => panic!("{error}\n{text}"),
+    }
+}
+
+#[test]
+fn documents_of_terraform_are_judged_and_what_a_file_does_not_say_is_not_proven() {
+    let document = |inside: &str| format!("data \"aws_iam_policy_document\" \"d\" {{\n{inside}\n}}\n");
+    let statement = |inside: &str| document(&format!("  statement {{\n{inside}\n  }}"));
+    let read = "    actions = [\"ce:Get*\", \"cur:DescribeReportDefinitions\"]\n    resources = [\"*\"]";
+    for (text, expected) in [
+        (statement(read), Access::ProvedReadOnly),
+        (statement("actions = [\"s3:PutObject\"]\nresources = [var.bucket]"), Access::NotReadOnly),
+        (statement("actions = var.actions\nresources = [\"*\"]"), Access::NotProven),
+        (statement("actions = [\"ce:Get*\", \"${var.service}:Put*\"]\nresources = [\"*\"]"), Access::NotProven),
+        (statement("actions = [\"ce:Get*\"]\neffect = var.effect\nresources = [\"*\"]"), Access::NotProven),
+        (statement("not_actions = [\"s3:*\"]\nresources = [\"*\"]"), Access::NotReadOnly),
+        (statement("resources = [\"*\"]"), Access::NotProven),
+        (document("  dynamic \"statement\" {\n for_each = []\n content {}\n }"), Access::NotProven),
+        (document("source_policy_documents = [var.more]"), Access::NotProven),
+        // A deny whose resources are not known takes nothing away.
+        (
+            document(
+                "statement {\nactions = [\"s3:PutObject\"]\nresources = [\"*\"]\n}\nstatement {\neffect = \"Deny\"\nactions = [\"s3:*\"]\nresources = [local.all]\n}",
+            ),
+            Access::NotReadOnly,
+        ),
+        (
+            statement(
+                "actions = [\"kms:Decrypt\"]\nresources = [\"*\"]\ncondition {\ntest = \"StringEquals\"\nvariable = \"kms:ViaService\"\nvalues = [\"s3.eu-central-1.amazonaws.com\"]\n}",
+            ),
+            Access::ReadOnlyWithNamedExceptions,
+        ),
+        (
+            statement(
+                "actions = [\"kms:Decrypt\"]\nresources = [\"*\"]\ncondition {\ntest = \"StringEquals\"\nvariable = \"kms:ViaService\"\nvalues = [var.service]\n}",
+            ),
+            Access::NotReadOnly,
+        ),
+    ] {
+        assert_eq!(access("main.tf", &text), expected, "{text}");
+    }
+}
+
+#[test]
+fn policies_in_resources_of_terraform() {
+    let policy =
+        |value: &str| format!("resource \"aws_iam_policy\" \"p\" {{\n  name = \"p\"\n  policy = {value}\n}}\n");
+    let encoded = "jsonencode({\n  Version = \"2012-10-17\"\n  Statement = [{ Effect = \"Allow\", Action = [ACTION], Resource = \"*\" }]\n})";
+    let heredoc = "<<-EOT\n    {\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"ACTION\", \"Resource\": \"*\"}]}\n  EOT";
+    let of = |form: &str, action: &str| policy(&form.replace("ACTION", action));
+    let trust = "data \"aws_iam_policy_document\" \"trust\" {\n statement {\n actions = [\"sts:AssumeRole\"]\n principals {\n type = \"Service\"\n identifiers = [\"ec2.amazonaws.com\"]\n }\n }\n}\nresource \"aws_iam_role\" \"r\" {\n assume_role_policy = data.aws_iam_policy_document.trust.json\n}\n";
+    for (text, expected) in [
+        (of(encoded, "\"ce:Get*\""), Access::ProvedReadOnly),
+        (of(encoded, "\"s3:Put*\""), Access::NotReadOnly),
+        (of(encoded, "var.action"), Access::NotProven),
+        (of(heredoc, "ce:GetCostAndUsage"), Access::ProvedReadOnly),
+        (of(heredoc, "s3:PutObject"), Access::NotReadOnly),
+        (of(heredoc, "${var.action}"), Access::NotProven),
+        (policy("file(\"policy.json\")"), Access::NotProven),
+        (policy("data.aws_iam_policy_document.elsewhere.json"), Access::NotProven),
+        (policy("jsonencode({ Statement = [for a in var.all : a] })"), Access::NotProven),
+        (of(encoded, "\"ce:Get*\"") + trust, Access::ProvedReadOnly),
+        (
+            of(encoded, "\"ce:Get*\"") + "resource \"aws_iam_role_policy_attachment\" \"a\" {\n role = \"r\"\n policy_arn = \"arn:aws:iam::aws:policy/AdministratorAccess\"\n}",
+            Access::NotProven,
+        ),
+        (
+            of(encoded, "\"ce:Get*\"") + "resource \"aws_iam_role_policy_attachment\" \"a\" {\n role = \"r\"\n policy_arn = aws_iam_policy.p.arn\n}",
+            Access::ProvedReadOnly,
+        ),
+        (
+            "resource \"aws_iam_role\" \"r\" {\n inline_policy {\n name = \"x\"\n policy = jsonencode({Statement = {Effect = \"Allow\", Action = \"s3:Put*\", Resource = \"*\"}})\n }\n}\n".to_owned(),
+            Access::NotReadOnly,
+        ),
+        (of(encoded, "\"ce:Get*\"") + "module \"m\" {\n source = \"./m\"\n policy_json = \"{}\"\n}\n", Access::NotProven),
+    ] {
+        assert_eq!(access("main.tf", &text), expected, "{text}");
+    }
+    let broken = [Input::grant("main.tf", b"resource \"aws_iam_policy\" \"p\" {\n  policy = \n}\n")];
+    let error = super::prove(&broken, &AwsOptions::default()).expect_err("no HCL");
+    assert_eq!((error.place.file.as_str(), error.place.line > 0), ("main.tf", true), "{error}");
+}
+
+#[test]
+fn templates_of_cloudformation_in_yaml_with_functions() {
+    let template = |statements: &str, more: &str| {
+        format!(
+            "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  Reader:\n    Type: AWS::IAM::Role\n    Properties:\n      AssumeRolePolicyDocument: {{Statement: [{{Effect: Allow, Action: 'sts:AssumeRole', Principal: {{Service: ec2.amazonaws.com}}}}]}}\n{more}      Policies:\n        - PolicyName: p\n          PolicyDocument:\n            Version: '2012-10-17'\n            Statement:\n{statements}"
+        )
+    };
+    let read = "              - Effect: Allow\n                Action: ['ce:Get*', 's3:GetObject']\n                Resource: !Sub 'arn:${AWS::Partition}:s3:::${Bucket}/*'\n";
+    let with = |more: &str| template(&format!("{read}{more}"), "");
+    for (text, expected) in [
+        (template(read, ""), Access::ProvedReadOnly),
+        (with("              - {Effect: Allow, Action: 's3:PutObject', Resource: '*'}\n"), Access::NotReadOnly),
+        (with("              - {Effect: Allow, Action: !Ref Action, Resource: '*'}\n"), Access::NotProven),
+        (with("              - {Effect: Allow, Action: !Sub '${Service}:Get*', Resource: '*'}\n"), Access::NotProven),
+        (with("              - {Effect: Allow, Action: !Join ['', ['ce:', 'Get*']], Resource: '*'}\n"), Access::ProvedReadOnly),
+        (with("              - {Effect: !Ref Effect, Action: 'ce:Get*', Resource: '*'}\n"), Access::NotProven),
+        (with("              - !If [C, {Effect: Allow, Action: 's3:PutObject', Resource: '*'}, !Ref 'AWS::NoValue']\n"), Access::NotReadOnly),
+        (with("              - !If [C, {Effect: Allow, Action: 'ce:Get*', Resource: '*'}, !Ref 'AWS::NoValue']\n"), Access::ProvedReadOnly),
+        (with("              - Fn::GetAtt: [Other, Statement]\n"), Access::NotProven),
+        // A deny takes away only what it certainly denies.
+        (
+            with("              - {Effect: Allow, Action: 's3:PutObject', Resource: '*'}\n              - {Effect: Deny, Action: !If [C, 's3:*', 'ec2:*'], Resource: '*'}\n"),
+            Access::NotReadOnly,
+        ),
+        (
+            with("              - {Effect: Allow, Action: 's3:PutObject', Resource: '*'}\n              - !If [C, {Effect: Deny, Action: 's3:*', Resource: '*'}, !Ref 'AWS::NoValue']\n"),
+            Access::NotReadOnly,
+        ),
+        (template(read, "      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess']\n"), Access::NotProven),
+        (template(read, "      ManagedPolicyArns: [!Ref Other]\n"), Access::NotProven),
+        (
+            "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  P:\n    Type: AWS::IAM::ManagedPolicy\n    Properties:\n      PolicyDocument: !Ref Document\n".to_owned(),
+            Access::NotProven,
+        ),
+        (
+            "Transform: AWS::Serverless-2016-10-31\nResources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      Policies:\n        - S3CrudPolicy: {BucketName: b}\n".to_owned(),
+            Access::NotProven,
+        ),
+    ] {
+        assert_eq!(access("template.yaml", &text), expected, "{text}");
+    }
+    let json = r#"{"Resources":{"P":{"Type":"AWS::IAM::Policy","Properties":{"PolicyDocument":{"Statement":[{"Effect":"Allow","Action":{"Fn::Join":["",["s3:","Put*"]]},"Resource":{"Fn::GetAtt":["B","Arn"]}}]}}}}}"#;
+    assert_eq!(access("template.json", json), Access::NotReadOnly);
+}
+
+#[test]
+fn yaml_that_repeats_itself_or_says_two_things_is_refused() {
+    let deep = format!("Statement: {}{}", "[".repeat(2_000), "]".repeat(2_000));
+    let bomb = "a: &a [x,x]\nb: &b [*a,*a]\nStatement: [*b,*b]\nEffect: x\n";
+    let twice = "Statement:\n  - {Effect: Deny, Effect: Allow, Action: 'ce:Get*', Resource: '*'}\n";
+    let merged = "Resources:\n  A: {<<: {PolicyDocument: x}}\n";
+    for text in [deep.as_str(), bomb, twice, merged, "Statement: 'x\n", "a: b\n---\nc: d\n", "Statement: !!binary x\n"]
+    {
+        let inputs = [Input::grant("p.yaml", text.as_bytes())];
+        assert!(super::prove(&inputs, &AwsOptions::default()).is_err(), "{}", &text[..text.len().min(80)]);
+    }
+}
+
+#[test]
+fn what_a_plan_does_not_know_yet_is_not_proven() {
+    let plan = |after: &str| {
+        format!(
+            r#"{{"resource_changes":[{{"type":"aws_iam_policy","change":{{"after":{{"name":"p","policy":"{{\"Statement\":[{{\"Effect\":\"Allow\",\"Action\":\"ce:Get*\",\"Resource\":\"*\"}}]}}"}},"after_unknown":{after}}}}}]}}"#
+        )
+    };
+    assert_eq!(access("plan.json", &plan(r#"{"id":true}"#)), Access::ProvedReadOnly);
+    assert_eq!(access("plan.json", &plan(r#"{"id":true,"policy":true}"#)), Access::NotProven);
 }
