@@ -221,6 +221,7 @@ fn a_part_of_a_value_in_the_output_opens_an_incident_in_prod_too() {
         contact = \"finops@example.com\"\nwindow = \"90d\"\nprocedure = \"docs/rotation.md\"\n";
     let contract = CONTRACT.replace("from = \"cred://azure/local/key\"\n", "");
     repository.write("custody.toml", format!("{contract}{credential}"));
+    common::prove(&repository, "aws", "cred://aws/local/readonly");
     let script = "printf %s $AWS_TOKEN | head -c 12";
     let go = |environment| {
         let arguments = ["run", "--env", environment, "--", "sh", "-c", script];
