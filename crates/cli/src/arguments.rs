@@ -38,7 +38,7 @@ Exit codes:
 
 Start with `custody init`, then `custody check`.";
 
-const MAX_MEMORY: &str = "memory that a search of git history may take, such as 256MB (at least 96MB); 512MB by default, \
+const MAX_MEMORY: &str = "memory that a search of git history may take, such as 256MB (at least 128MB); 512MB by default, \
 or what CUSTODY_MAX_MEMORY says. Histories of millions of objects need more and say how much";
 
 /// Holds a repository to its contract about secrets.

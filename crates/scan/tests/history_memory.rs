@@ -66,6 +66,6 @@ fn too_little_memory_is_refused() {
     let sandbox = Sandbox::repository(&[]);
     let source = |most| HistorySource::new(sandbox.at("repo")).max_memory(Some(most));
     let result = source(LEAST_MEMORY - 1).scan(&engine(), &ScanOptions::default());
-    assert!(matches!(result, Err(SourceError::Memory { least: 96, .. })));
+    assert!(matches!(result, Err(SourceError::Memory { least: 128, .. })));
     assert!(source(LEAST_MEMORY).scan(&engine(), &ScanOptions::default()).is_ok());
 }

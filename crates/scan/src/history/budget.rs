@@ -12,10 +12,10 @@ const MEGABYTE: u64 = 1 << 20;
 const DEFAULT: u64 = 512 * MEGABYTE;
 
 /// Less than this is refused.
-pub const LEAST_MEMORY: u64 = 96 * MEGABYTE;
+pub const LEAST_MEMORY: u64 = 128 * MEGABYTE;
 
 /// The program, its rules and what they are compiled to, buffers.
-const FIXED: u64 = 40 * MEGABYTE;
+const FIXED: u64 = 88 * MEGABYTE;
 
 /// For each object: its place in families, its size, marks; the id comes on top.
 const EACH: u64 = 40;
@@ -83,14 +83,14 @@ mod tests {
     fn what_is_given_is_divided() {
         let budget = Budget::new(Some(256 * MEGABYTE), 1_700_000, KIND, 2).expect("enough");
         let all = (budget.links + 2 * budget.bases + budget.large) as u64;
-        assert!(all + FIXED + 1_700_000 * (EACH + 20) <= 256 * MEGABYTE && all > 100 * MEGABYTE, "{budget:?}");
+        assert!(all + FIXED + 1_700_000 * (EACH + 20) <= 256 * MEGABYTE && all > 60 * MEGABYTE, "{budget:?}");
         let more = Budget::new(None, 1_700_000, KIND, 2).expect("enough");
         assert!(more.links > budget.links && more.large > budget.large);
     }
 
     #[test]
     fn too_little_is_refused_with_what_is_needed() {
-        for (most, objects, needed) in [(95, 10, 96), (128, 1_700_000, 162)] {
+        for (most, objects, needed) in [(127, 10, 128), (128, 1_700_000, 210)] {
             match Budget::new(Some(most * MEGABYTE), objects, KIND, 2) {
                 Err(SourceError::Memory { least, .. }) => assert_eq!(least, needed),
                 other => panic!("{other:?}"),
